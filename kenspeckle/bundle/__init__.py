@@ -1,0 +1,21 @@
+"""Bundles: a model with everything needed to run, trust and calibrate it."""
+
+from kenspeckle.bundle.bundle import Bundle, BundleError, fingerprint, read_bundle, write_bundle
+from kenspeckle.bundle.card import Calibration, Card, DetectionOutput, EmbeddingOutput, InputSpec, Measurement
+from kenspeckle.bundle.verify import open_session, verify_bundle
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Calibration",
+    "Card",
+    "DetectionOutput",
+    "EmbeddingOutput",
+    "InputSpec",
+    "Measurement",
+    "fingerprint",
+    "open_session",
+    "read_bundle",
+    "verify_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,1 @@
+"""What every service needs: settings, problems, keys, limits, health, logs, metrics."""

@@ -1,0 +1,51 @@
+"""Arrays in HTTP bodies: the .npy format (NEP 1), which states shape and dtype and needs no pickle."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.errors import Malformed, Unprocessable
+
+MEDIA_TYPE = "application/x-npy"
+
+
+def encode_npy(array: NDArray[Any]) -> bytes:
+    """Bytes of an array, C order."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+    return stream.getvalue()
+
+
+def decode_npy(
+    body: bytes, dtype: type[np.generic], shape: tuple[int | None, ...], field: str = "body"
+) -> NDArray[Any]:
+    """Read an array and check what it is.
+
+    Args:
+        dtype: the only dtype accepted.
+        shape: expected extents; None where any is good.
+
+    Raises:
+        Malformed: if the bytes are no .npy array.
+        Unprocessable: if dtype or shape differ, or a float is not finite.
+    """
+    stream = io.BytesIO(body)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        got_shape, fortran, got = read_header(stream)
+    except Exception as error:
+        raise Malformed(f"not an array in .npy format: {error}", field) from error
+    wanted = np.dtype(dtype)
+    fits = len(got_shape) == len(shape) and all(w is None or w == g for w, g in zip(shape, got_shape, strict=True))
+    if got != wanted or fortran or not fits:
+        raise Unprocessable(f"expected {wanted} {shape} in C order, got {got} {got_shape}", field)
+    if math.prod(got_shape) * wanted.itemsize != len(body) - stream.tell():
+        raise Malformed("the array is shorter or longer than its header says", field)
+    array: NDArray[Any] = np.frombuffer(body, wanted, offset=stream.tell()).reshape(got_shape)
+    if wanted.kind == "f" and not np.isfinite(array).all():
+        raise Unprocessable("holds values that are not finite", field)
+    return array
