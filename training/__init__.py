@@ -1,0 +1,1 @@
+"""Training of the models that the services run. Imports kenspeckle, never services."""

@@ -1,0 +1,1 @@
+"""RecModel: backbone, neck and head for metric learning."""
