@@ -4,15 +4,20 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
+COMMON_PREFIX = "KENSPECKLE_"
 
 
 class CommonSettings(BaseSettings):
-    """Read from ``KENSPECKLE_…`` environment variables; a service adds its own with its own prefix."""
+    """Read from ``KENSPECKLE_…`` environment variables.
 
-    model_config = SettingsConfigDict(env_prefix="KENSPECKLE_", extra="ignore", frozen=True)
+    A service's class sets ``env_prefix="KENSPECKLE_<SERVICE>_"``; a common field is read with that prefix first
+    (``KENSPECKLE_DETECTOR_PORT``), then with the common one (``KENSPECKLE_PORT``).
+    """
+
+    model_config = SettingsConfigDict(env_prefix=COMMON_PREFIX, extra="ignore", frozen=True)
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
@@ -25,6 +30,17 @@ class CommonSettings(BaseSettings):
     max_body_bytes: int = Field(default=20 * MEBIBYTE, ge=1024, description="Largest request body with a picture.")
     drain_seconds: float = Field(default=10.0, ge=0, description="Time for running requests to end after SIGTERM.")
     models_dir: Path = Field(default=Path("models"), description="Folder of the model bundles.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, EnvSettingsSource(settings_cls, env_prefix=COMMON_PREFIX)
 
 
 def is_loopback(host: str) -> bool:
