@@ -1,1 +1,1 @@
-"""Training of the models that the services run. Imports kenspeckle, never services."""
+"""Training of the models: data, networks, losses, evaluation, export."""

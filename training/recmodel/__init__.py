@@ -1,1 +1,1 @@
-"""RecModel: backbone, neck and head for metric learning."""
+"""RecModel: backbone, neck and head of the embedding network."""

