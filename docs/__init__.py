@@ -1,0 +1,1 @@
+"""The documents, and ``python -m docs.check``."""
