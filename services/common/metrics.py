@@ -45,9 +45,13 @@ class Metrics:
             yield
         finally:
             seconds = time.perf_counter() - started
-            self._stages.labels(name).observe(seconds)
+            self.observe_stage(name, seconds)
             if timings_ms is not None:
                 timings_ms[name] = round(timings_ms.get(name, 0.0) + seconds * 1e3, 3)
+
+    def observe_stage(self, name: str, seconds: float) -> None:
+        """Record a time that was measured elsewhere."""
+        self._stages.labels(name).observe(seconds)
 
     def event(self, name: str, count: int = 1) -> None:
         """Count things that happened."""

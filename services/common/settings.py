@@ -28,6 +28,7 @@ class CommonSettings(BaseSettings):
     )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
     max_body_bytes: int = Field(default=20 * MEBIBYTE, ge=1024, description="Largest request body with a picture.")
+    max_pixels: int = Field(default=50_000_000, ge=1024, description="Most pixels of a picture, from its header.")
     drain_seconds: float = Field(default=10.0, ge=0, description="Time for running requests to end after SIGTERM.")
     models_dir: Path = Field(default=Path("models"), description="Folder of the model bundles.")
 
