@@ -1,34 +1,45 @@
-"""Picture intake: from bytes that anybody may send to an upright RGB picture, or a clear error."""
+"""From bytes that anybody may send to a picture that the models can work on, or a clear error.
+
+The type is told by content. Sizes are checked from the header, before anything is decoded. Colour profiles are
+ignored, for gallery and query alike.
+"""
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from numpy.typing import ArrayLike
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kenspeckle.geometry import Boxes, scale_boxes
-from services.common.errors import NotAPicture, TooLarge, Unprocessable
+from services.common.errors import NotAPicture, ServiceError, TooLarge, Unprocessable
 
-FORMATS: Final = tuple(
-    name
-    for name, needs in (
-        ("JPEG", None),
-        ("PNG", None),
-        ("WEBP", "webp"),
-        ("GIF", None),
-        ("BMP", None),
-        ("TIFF", None),
-        ("AVIF", "avif"),
-    )
-    if needs is None or features.check(needs)
-)
-MIN_SIDE_PX = 2
-ORIENTATION_TAG = 0x0112
-TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+WORKING_LONG, WORKING_SHORT = 1600, 960
+# A progressive JPEG of normal make has some ten scans; each one costs a pass over the whole picture.
+MAX_JPEG_SCANS = 100
+START_OF_SCAN = b"\xff\xda"
+
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "HEIF": "image/heic",
+}
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -36,9 +47,9 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        image: upright RGB; may be smaller than the picture (see ``scale``).
-        width, height: of the upright picture in full size, in pixels; boxes are in these.
-        sha256: of the bytes as received.
+        image: upright RGB; smaller than the picture where the photo is very large.
+        width, height: of the upright, full-size picture; boxes are in its pixels.
+        sha256: of the bytes as received, hex.
         media_type: by content.
     """
 
@@ -48,88 +59,99 @@ class Picture:
     sha256: str
     media_type: str
 
-    def to_image(self, boxes: Boxes) -> Boxes:
+    def to_image(self, boxes: ArrayLike) -> Boxes:
         """Boxes of the full-size picture in pixels of ``image``."""
         return scale_boxes(boxes, self.image.width / self.width, self.image.height / self.height)
 
 
-def decode_picture(data: bytes, max_pixels: int, min_side_px: int) -> Picture:
-    """Decode a picture that came from outside. Blocking: run it in a worker thread.
+def decode_picture(data: bytes, max_pixels: int) -> Picture:
+    """Decode an encoded picture; of an animation, the first frame. Blocking: run it in a worker thread.
 
-    A JPEG whose shorter side is more than twice ``min_side_px`` is decoded at a fraction of its size (DCT scaling) that
-    leaves at least that many pixels; boxes stay in full-size pixels.
+    JPEG photos are decoded at 1/2, 1/4 or 1/8 size where at least 1600 x 960 pixels remain (libjpeg scales in the
+    DCT domain, which is cheaper and antialiased).
 
     Args:
-        data: the file. Its type is found by content, its name and declared type mean nothing.
-        max_pixels: limit of width x height, checked before anything is decoded.
-        min_side_px: pixels that the shorter side must keep.
+        data: the file's content.
+        max_pixels: limit of width x height by the header.
 
     Raises:
-        NotAPicture: no type that is read here.
-        TooLarge: more than ``max_pixels``.
-        Unprocessable: broken, truncated or empty.
+        NotAPicture: content of another type.
+        TooLarge: more pixels than ``max_pixels``.
+        Unprocessable: an empty, truncated or broken file, or pixels of a kind that cannot be shown.
     """
-    opened = _open(data)
-    width, height = opened.size
+    image = _open(data)
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise Unprocessable("the picture has no pixels", "image")
     if width * height > max_pixels:
         raise TooLarge(f"the picture has {width} x {height} pixels; at most {max_pixels} are read", "image")
-    media_type = Image.MIME.get(opened.format or "", "application/octet-stream")
+    # Pillow calls a JPEG with further pictures behind the first one MPO.
+    kind = "JPEG" if image.format == "MPO" else image.format or ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            turned = opened.getexif().get(ORIENTATION_TAG) in TURNED
-            if opened.format == "JPEG":
-                _draft(opened, min_side_px)
-            opened.load()
-            image = _to_rgb(ImageOps.exif_transpose(opened))
-    except (TooLarge, MemoryError):
+        if kind == "JPEG":
+            _check_scans(data)
+            image.draft(image.mode, _working_size(width, height))
+        image.load()
+        turn = UPRIGHT.get(_orientation(image))
+        rgb = _to_rgb(image)
+        upright = rgb if turn is None else rgb.transpose(turn)
+    except ServiceError:
         raise
     except Exception as error:
-        raise Unprocessable(f"the picture is broken or cut short: {error}", "image") from error
-    full = (height, width) if turned else (width, height)
-    if min(full) < MIN_SIDE_PX:
-        raise Unprocessable(f"the picture is only {full[0]} x {full[1]} pixels", "image")
-    return Picture(image, *full, hashlib.sha256(data).hexdigest(), media_type)
+        raise Unprocessable(f"the picture is broken or cut off: {error}", "image") from error
+    if kind != "JPEG":
+        width, height = upright.size
+    elif turn is not None and turn.name in ("TRANSPOSE", "TRANSVERSE", "ROTATE_90", "ROTATE_270"):
+        width, height = height, width
+    return Picture(upright, width, height, hashlib.sha256(data).hexdigest(), MEDIA_TYPES[kind])
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unprocessable("the picture is empty: no bytes were sent", "image")
+    Image.init()
+    formats = [name for name in MEDIA_TYPES if name in Image.OPEN]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # limits of our own apply
-            return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise TooLarge(f"the picture has too many pixels: {error}", "image") from error
+        return Image.open(io.BytesIO(data), formats=formats)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLarge("the picture has far too many pixels", "image") from error
     except UnidentifiedImageError as error:
-        raise NotAPicture(f"this is none of {', '.join(FORMATS)}", "image") from error
+        raise NotAPicture(f"the content is none of {', '.join(formats)}", "image") from error
     except Exception as error:
         raise Unprocessable(f"the picture's header is broken: {error}", "image") from error
 
 
-def _draft(opened: Image.Image, min_side_px: int) -> None:
-    """Let the JPEG decoder shrink by 2, 4 or 8 while the shorter side keeps ``min_side_px``."""
-    factor = next((f for f in (8, 4, 2) if min(opened.size) >= f * min_side_px), 1)
-    if factor > 1:
-        opened.draft(None, (opened.width // factor, opened.height // factor))
+def _check_scans(data: bytes) -> None:
+    if data.count(START_OF_SCAN) > MAX_JPEG_SCANS:
+        raise Unprocessable(f"the JPEG has more than {MAX_JPEG_SCANS} scans", "image")
+
+
+def _working_size(width: int, height: int) -> tuple[int, int]:
+    for divisor in (8, 4, 2):
+        size = width // divisor, height // divisor
+        if max(size) >= WORKING_LONG and min(size) >= WORKING_SHORT:
+            return size
+    return width, height
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken metadata is no reason to refuse the pixels
+        return 1
+    return value if isinstance(value, int) else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB: alpha over white, 16-bit scaled down, palettes resolved."""
-    if image.mode == "RGB":
-        return image
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        return _from_deep(np.asarray(image))
+    """RGB with alpha over white; 16-bit grey by its upper byte."""
+    if image.mode.startswith("I"):
+        grey: np.ndarray[Any, Any] = np.asarray(image).clip(0, 0xFFFF)
+        return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("F", "LAB", "HSV"):
+        raise Unprocessable(f"pictures with {image.mode} pixels are not read; send 8-bit RGB", "image")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        ground = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, rgba).convert("RGB")
+        layered = image.convert("RGBA")
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(layered, mask=layered.getchannel("A"))
+        return flat
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _from_deep(values: NDArray[np.generic]) -> Image.Image:
-    """A grey picture of more than 8 bits: 16-bit range to 8 bits; floats in 0..1 or 0..255 as they come."""
-    numbers = np.nan_to_num(values.astype(np.float32))
-    top = 65535.0 if values.dtype.kind != "f" else 1.0 if float(numbers.max(initial=0)) <= 1 else 255.0
-    grey = (numbers.clip(0, top) * (255 / top)).round().astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")

@@ -117,7 +117,7 @@ class Extraction:
     def _crops(self, data: bytes, boxes: Sequence[Box], info: ModelInfo) -> NDArray[np.uint8]:
         if info.crop is None:
             raise NotReady(f"the card of {info.name} has no crop rule")
-        picture = decode_picture(data, self._settings.max_pixels, 2 * max(info.width, info.height))
+        picture = decode_picture(data, self._settings.max_pixels)
         try:
             scaled = picture.to_image(as_boxes(boxes))
             return crop_boxes(picture.image, scaled, info.crop, info.width, info.height, info.interpolation)
