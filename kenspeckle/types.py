@@ -4,14 +4,14 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 from kenspeckle.crop import CropRule, Interpolation
 from kenspeckle.decision import Calibrator, Verdict
 
 T = TypeVar("T")
 
-Box = tuple[float, float, float, float]
+Box = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 Role = Literal["recognize", "curate", "admin"]
 Source = Literal["detector", "given", "whole"]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from kenspeckle.bundle import Bundle, BundleError, open_session, read_bundle, verify_bundle
@@ -40,12 +41,12 @@ def load_model(path: Path, provider: Literal["cpu", "cuda"], variant: str, threa
     bundle = read_bundle(path)
     if bundle.card.kind != "extractor":
         raise BundleError(f"{path}: this is a {bundle.card.kind}, not an extractor")
-    session = open_session(bundle, variant, PROVIDERS[provider], threads)
     wanted = PROVIDERS[provider][0]
-    if session.get_providers()[0] != wanted:
-        raise BundleError(
-            f"{path}: {wanted} was asked for, but only {', '.join(session.get_providers())} can be had here"
-        )
+    offered = onnxruntime.get_available_providers()
+    session = open_session(bundle, variant, PROVIDERS[provider], threads) if wanted in offered else None
+    # ONNX Runtime falls back in silence where a provider is compiled in but its libraries or device are missing.
+    if session is None or session.get_providers()[0] != wanted:
+        raise BundleError(f"{path}: {wanted} was asked for and is not to be had here; install what it needs or use cpu")
     verify_bundle(bundle, session if variant == "model.onnx" else None)
     return EmbeddingModel(bundle, session, variant)
 
