@@ -66,6 +66,9 @@ bench: $(VENV)/.test-serving  ## images/s and milliseconds per stage, standalone
 soak: $(VENV)/.test-serving  ## 10,000 recognitions: memory, threads and file descriptors must stay flat
 	$(BIN)/python -m benchmarks.soak --recognitions 10000
 
+e2e-compose: $(VENV)/.serve  ## build the images, bring docker-compose.yml up, enrol and recognise through it, take it down
+	$(BIN)/python -m tests.deploy.run_compose
+
 lock: | $(BIN)/python  ## compile the pinned requirements anew
 	$(BIN)/pip install --quiet uv
 	sh requirements/compile.sh $(BIN)/uv
