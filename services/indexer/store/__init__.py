@@ -1,0 +1,1 @@
+"""The truth: SQL tables, migrations and the queries on them."""

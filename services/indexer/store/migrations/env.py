@@ -1,0 +1,9 @@
+"""Alembic's entry: runs migrations on the connection that the service hands over."""
+
+from alembic import context
+
+from services.indexer.store.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""Vector indexes and what is derived from them."""
