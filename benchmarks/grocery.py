@@ -88,7 +88,7 @@ class Grocery:
         for line in (self._folder / f"{split}.txt").read_text(encoding="utf-8").splitlines():
             name, label = line.split("\t")
             by_class[label].append(Photo(self._folder / name, label))
-        draw = random.Random(0)  # noqa: S311
+        draw = random.Random(0)
         return [
             photo
             for photos in by_class.values()
