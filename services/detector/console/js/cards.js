@@ -77,14 +77,14 @@ function probability(object) {
   );
 }
 
-function figures(object) {
+/** The figures behind the answer, and what else in the gallery came near. */
+function details(object, onOpen) {
   const row = (name, value) => (value === null ? [] : [h("dt", {}, name), h("dd", {}, value)]);
   const number = (value, digits) => (value === null ? null : value.toFixed(digits));
   return h(
     "details",
     { class: "figures" },
-    h("summary", {}, "Why"),
-    h("p", {}, object.reason),
+    h("summary", {}, "Figures and next nearest"),
     h(
       "dl",
       {},
@@ -94,28 +94,24 @@ function figures(object) {
       row("Detection score", number(object.detection_score, 2)),
       row("Box", `${object.box.map((value) => Math.round(value)).join(", ")} (${SOURCES[object.source]})`),
     ),
+    others(object, onOpen),
   );
 }
 
 function others(object, onOpen) {
   const rest = object.candidates.slice(1, 5);
   if (rest.length === 0) return null;
-  return h(
-    "div",
-    { class: "others" },
-    h("h4", {}, "Next nearest"),
-    h("ul", {}, rest.map((candidate) => h(
-      "li",
-      {},
-      h(
-        "button",
-        { type: "button", class: "other", onclick: () => onOpen(candidate.item_id) },
-        thumb(current(), candidate.reference_id, "", 96),
-        h("span", { class: "other-label" }, candidate.label ?? "Negative"),
-        h("span", { class: "soft" }, candidate.similarity.toFixed(2)),
-      ),
-    ))),
-  );
+  return h("ul", { class: "others", "aria-label": "Next nearest" }, rest.map((candidate) => h(
+    "li",
+    {},
+    h(
+      "button",
+      { type: "button", class: "other", onclick: () => onOpen(candidate.item_id) },
+      thumb(current(), candidate.reference_id, "", 96),
+      h("span", { class: "other-label" }, candidate.label ?? "Negative"),
+      h("span", { class: "soft" }, candidate.similarity.toFixed(2)),
+    ),
+  )));
 }
 
 /** Ways to say what it really is: one press for a guess, a field for anything else. */
@@ -164,7 +160,8 @@ export function objectCard(photo, object, index, act) {
     h("h3", {}, headline(object)),
     probability(object),
     compare(photo, object),
+    h("p", { class: "reason" }, object.reason),
     naming(object, index + 1, act),
-    h("div", { class: "card-foot" }, figures(object), others(object, act.onOpen)),
+    details(object, act.onOpen),
   );
 }

@@ -3,17 +3,17 @@
 import { h, icon, svg } from "./dom.js";
 
 /** Ways to choose a picture: a press, the camera, paste or drop. `onFiles(files)`. */
-export function chooserButtons(onFiles, { multiple = false } = {}) {
-  const input = (words, iconName, className, props) => {
+export function chooserButtons(onFiles, { words = "Choose a picture", main = true, multiple = false } = {}) {
+  const input = (name, iconName, className, props) => {
     const field = h("input", { type: "file", accept: "image/*", class: "visually-hidden", multiple, ...props });
     field.addEventListener("change", () => {
       if (field.files.length > 0) onFiles([...field.files]);
       field.value = "";
     });
-    return h("label", { class: `as-button ${className}` }, field, icon(iconName), h("span", {}, words));
+    return h("label", { class: `as-button ${className}` }, field, icon(iconName), h("span", {}, name));
   };
   return [
-    input("Choose a picture", "upload", "primary", {}),
+    input(words, "upload", main ? "primary" : "", {}),
     input("Take a photo", "camera", "camera", { capture: "environment", multiple: false }),
   ];
 }

@@ -26,13 +26,13 @@ class Recognise {
     this.root = root;
     this.stage = new Stage({ onSelect: (index) => this.#focusCard(index), onDraft: (box, done) => this.#draftChanged(box, done) });
     this.summary = h("p", { class: "summary" });
-    this.draftSlot = h("div", {});
+    this.draftSlot = h("div", { class: "slot" });
     this.cards = h("ol", { class: "cards", "aria-label": "Things in the picture" });
     this.drawButton = button("Draw a box", "box", { title: "Draw a box around a thing (B)", onclick: () => this.stage.draft.begin() });
     this.work = h(
       "div",
       { class: "work", hidden: true },
-      h("div", { class: "work-stage" }, this.stage.element, h("div", { class: "tools" }, chooserButtons((files) => this.open(files[0])), this.drawButton)),
+      h("div", { class: "work-stage" }, this.stage.element, h("div", { class: "tools" }, this.drawButton, chooserButtons((files) => this.open(files[0]), { words: "Another picture", main: false }))),
       h("div", { class: "work-results" }, this.summary, this.draftSlot, this.cards),
     );
     this.start = h(
