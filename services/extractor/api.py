@@ -75,6 +75,13 @@ def embed_router(extraction: Extraction, metrics: Metrics) -> APIRouter:
             return Response(json.dumps(vectors.tolist()), headers=headers, media_type="application/json")
         return Response(encode_npy(vectors), headers=headers, media_type=NPY)
 
+    return router
+
+
+def models_router(extraction: Extraction) -> APIRouter:
+    """The list of models, which in one process is the detector's."""
+    router = APIRouter(tags=["embed"], dependencies=[Depends(RequireRole("admin"))])
+
     @router.get("/models", summary="The models that serve, the default one first")
     async def models() -> list[ModelInfo]:
         return extraction.models()

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from services.common.app import new_app
 from services.common.keys import AdminKeyAuthority
 from services.common.metrics import Metrics
-from services.extractor.api import embed_router
+from services.extractor.api import embed_router, models_router
 from services.extractor.extraction import Extraction
 from services.extractor.inference_protocol import protocol_router
 from services.extractor.settings import ExtractorSettings
@@ -36,5 +36,6 @@ def create_app(settings: ExtractorSettings) -> FastAPI:
         max_body_bytes=lambda _: settings.max_body_bytes,
     )
     app.include_router(embed_router(extraction, metrics))
+    app.include_router(models_router(extraction))
     app.include_router(protocol_router(extraction))
     return app
