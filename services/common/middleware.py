@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.context import RequestContext, use_context
@@ -15,6 +16,7 @@ from services.common.problems import response_of
 
 REQUEST_ID = re.compile(rb"^[\x21-\x7e]{1,128}$")
 QUIET = ("/livez", "/readyz", "/metrics")
+CLIENT_GONE = 499  # the usual number, in metrics and logs only: nobody reads the answer
 log = structlog.get_logger()
 
 
@@ -39,7 +41,7 @@ class RequestMiddleware:
         started = time.monotonic()
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.match(given) else uuid.uuid4().hex
-        status = 500
+        status = 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -61,6 +63,14 @@ class RequestMiddleware:
                         await self._app(scope, limited, send_marked)
                     except ServiceError as error:
                         await response_of(error)(scope, receive, send_marked)
+                    except ClientDisconnect:
+                        status = CLIENT_GONE
+                    except Exception as error:
+                        log.exception("unexpected_error", error=repr(error))
+                        if status:  # the answer has begun: only breaking the connection tells the client
+                            raise
+                        fault = ServiceError("this is a fault of the service; the log has it under the request id")
+                        await response_of(fault)(scope, receive, send_marked)
             seconds = time.monotonic() - started
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.request(route, scope["method"], status, seconds)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -24,7 +23,6 @@ from services.common.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-log = structlog.get_logger()
 
 
 def problem_of(error: ServiceError) -> Problem:
@@ -74,7 +72,7 @@ def from_validation(errors: list[Any]) -> ServiceError:
 
 
 def install(app: FastAPI) -> None:
-    """Make every failure of ``app`` a problem document."""
+    """Make every refusal of ``app`` a problem document; ``RequestMiddleware`` does so with the unexpected."""
 
     @app.exception_handler(ServiceError)
     async def _service(_: Request, error: ServiceError) -> JSONResponse:
@@ -94,8 +92,3 @@ def install(app: FastAPI) -> None:
         return JSONResponse(
             body.model_dump(mode="json"), error.status_code, headers=dict(error.headers or {}), media_type=MEDIA_TYPE
         )
-
-    @app.exception_handler(Exception)
-    async def _unexpected(_: Request, error: Exception) -> JSONResponse:
-        log.exception("unexpected_error", error=repr(error))
-        return response_of(ServiceError("this is a fault of the service; the log has it under the request id"))

@@ -8,6 +8,9 @@ from fastapi import FastAPI
 from services.common.logging import configure
 from services.common.settings import CommonSettings, is_loopback
 
+# Longer than clients and proxies keep an idle connection: who closes first must not be the one who is being written to.
+KEEP_ALIVE_S = 75
+
 
 def check_exposure(settings: CommonSettings, has_keys: bool = False) -> None:
     """Refuse to listen beyond loopback without keys.
@@ -37,5 +40,5 @@ def serve(app: FastAPI, settings: CommonSettings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-        limit_concurrency=None,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )

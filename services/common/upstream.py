@@ -11,6 +11,7 @@ from services.common.problems import error_of
 
 CONNECT_S = 2.0
 READ_S = 60.0
+KEEP_ALIVE_S = 30.0  # less than the servers' own (services.common.serve)
 
 
 class Upstream:
@@ -27,7 +28,7 @@ class Upstream:
     ) -> None:
         self._name = name
         self._token = token
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16)
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEP_ALIVE_S)
         self._client = httpx.AsyncClient(
             base_url=url, transport=transport, limits=limits, timeout=httpx.Timeout(READ_S, connect=CONNECT_S)
         )

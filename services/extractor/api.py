@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from kenspeckle.types import Box, ModelInfo
+from services.common.disconnect import while_connected
 from services.common.errors import Malformed, Unprocessable
 from services.common.keys import RequireRole
 from services.common.metrics import Metrics
@@ -63,12 +64,13 @@ def embed_router(extraction: Extraction, metrics: Metrics) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == NPY:
             crops = decode_npy(await request.body(), np.uint8, (None, info.height, info.width, 3))
-            vectors = await extraction.embed(crops, model)
+            work = extraction.embed(crops, model)
         elif kind == "multipart/form-data":
             picture, boxes = await _picture_and_boxes(request)
-            vectors = await extraction.embed_picture(picture, boxes, model)
+            work = extraction.embed_picture(picture, boxes, model)
         else:
             raise Malformed(f"send crops as {NPY}, or image and boxes as multipart/form-data")
+        vectors = await while_connected(request, work)
         metrics.event("embeddings", len(vectors))
         headers = {FINGERPRINT_HEADER: info.fingerprint}
         if "application/json" in request.headers.get("accept", ""):

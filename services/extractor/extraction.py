@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from kenspeckle.crop import crop_boxes
 from kenspeckle.geometry import as_boxes
 from kenspeckle.types import Box, ModelInfo
 from services.common.context import current
-from services.common.errors import NotFound, NotReady, TooLarge, Unprocessable
+from services.common.errors import NotFound, NotReady, Overloaded, TooLarge, Unprocessable
 from services.common.intake import decode_picture
 from services.common.metrics import Metrics
 from services.extractor.batching import Batcher
@@ -21,6 +23,7 @@ from services.extractor.model import EmbeddingModel, load_model
 from services.extractor.settings import ExtractorSettings
 
 GPU_WINDOW_S = 0.002
+MAX_WAITING_PICTURES = 32
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,11 @@ class Loaded:
 
 
 class Extraction:
-    """Serves one or several bundles. ``start`` loads them; a bad one is named by ``checks``, the others serve."""
+    """Serves one or several bundles. ``start`` loads them; a bad one is named by ``checks``, the others serve.
+
+    The first configured bundle is the default one. If it is bad, no other takes its place: callers that name no model
+    would get embeddings of another function.
+    """
 
     def __init__(self, settings: ExtractorSettings, metrics: Metrics) -> None:
         self._settings = settings
@@ -41,27 +48,32 @@ class Extraction:
         self._failures: dict[str, str] = {}
         self._default: str | None = None
         self._started = False
+        self._decoders = anyio.CapacityLimiter(settings.thread_count())
 
     async def start(self) -> None:
         """Load, verify and warm all bundles."""
         for path in self._settings.paths():
             try:
-                model = await anyio.to_thread.run_sync(
-                    load_model, path, self._settings.provider, self._settings.variant, self._settings.thread_count()
-                )
+                name = await self._load(path)
             except BundleError as error:
                 self._failures[str(path)] = str(error)
                 continue
-            batcher = Batcher(
-                model.run,
-                self._settings.max_batch,
-                self._settings.max_queued_crops,
-                GPU_WINDOW_S if self._settings.provider == "cuda" else 0.0,
-                self._metrics,
-            )
-            self._loaded[model.info.name] = Loaded(model, batcher)
-            self._default = self._default or model.info.name
+            if path == self._settings.paths()[0]:
+                self._default = name
         self._started = True
+
+    async def _load(self, path: Path) -> str:
+        settings = self._settings
+        model = await anyio.to_thread.run_sync(
+            load_model, path, settings.provider, settings.variant, settings.thread_count()
+        )
+        name = model.info.name
+        if name in self._loaded:
+            raise BundleError(f"{path}: another bundle is called {name!r} already")
+        window_s = GPU_WINDOW_S if settings.provider == "cuda" else 0.0
+        batcher = Batcher(model.run, settings.max_batch, settings.max_queued_crops, window_s, self._metrics)
+        self._loaded[name] = Loaded(model, batcher)
+        return name
 
     async def close(self) -> None:
         """Stop all queues."""
@@ -74,7 +86,12 @@ class Extraction:
         return dict.fromkeys(self._loaded, "ok") | self._failures
 
     def models(self) -> list[ModelInfo]:
-        """All models that serve, the default one first."""
+        """All models that serve, the default one first.
+
+        Raises:
+            NotReady: the default model is not there.
+        """
+        self._get(None)
         return [loaded.model.info for loaded in self._loaded.values()]
 
     async def info(self, name: str | None = None) -> ModelInfo:
@@ -106,12 +123,15 @@ class Extraction:
         """Embed boxes of an encoded picture, cut by the model's crop rule: ``(N, dim) float32``.
 
         Raises:
-            Unprocessable: a box has no area inside the picture; also the errors of picture intake.
+            Unprocessable: a box has no area inside the picture; also the errors of ``embed`` and of picture intake.
         """
         info = self._get(name).model.info
         if len(boxes) > self._settings.max_request_crops:
             raise TooLarge(f"{len(boxes)} boxes were sent; send at most {self._settings.max_request_crops}", "boxes")
-        crops = await anyio.to_thread.run_sync(self._crops, picture, boxes, info)
+        if self._decoders.statistics().tasks_waiting >= MAX_WAITING_PICTURES:
+            raise Overloaded("many pictures are waiting already; try again in a moment", retry_after=1)
+        with self._metrics.stage("crop"):
+            crops = await anyio.to_thread.run_sync(self._crops, picture, boxes, info, limiter=self._decoders)
         return await self.embed(crops, name)
 
     def _crops(self, data: bytes, boxes: Sequence[Box], info: ModelInfo) -> NDArray[np.uint8]:
@@ -128,7 +148,7 @@ class Extraction:
         if name is None:
             if self._default is None:
                 reasons = "; ".join(self._failures.values()) or "the models are being loaded"
-                raise NotReady(f"no model is loaded: {reasons}")
+                raise NotReady(f"the default model is not loaded: {reasons}")
             return self._loaded[self._default]
         if name not in self._loaded:
             raise NotFound(f"there is no model {name!r}; there are {', '.join(self._loaded) or 'none'}")

@@ -4,9 +4,11 @@ Source: KServe, "Open Inference Protocol (V2)", REST specification; Triton, "Bin
 """
 
 import json
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import anyio.to_thread
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -16,12 +18,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import kenspeckle
 from kenspeckle.types import ModelInfo
-from services.common.errors import STATUS, Malformed, ServiceError, Unprocessable
+from services.common.disconnect import while_connected
+from services.common.errors import Malformed, ServiceError, Unprocessable
 from services.common.keys import RequireRole
-from services.common.problems import problem_of
+from services.common.problems import MEDIA_TYPE, problem_of, response_of
 from services.extractor.extraction import Extraction
 
 JSON_LENGTH = "inference-header-content-length"
+PROBLEM_HEADERS = ("retry-after", "www-authenticate")
 
 
 class _Tensor(BaseModel):
@@ -60,9 +64,10 @@ class _ErrorRoute(APIRoute):
             try:
                 return await handler(request)
             except ServiceError as error:
+                plain = response_of(error)
                 body = {"error": error.detail, **problem_of(error).model_dump(mode="json")}
-                headers = {"Retry-After": str(error.retry_after or 1)} if STATUS[error.slug] in (429, 503) else {}
-                return JSONResponse(body, STATUS[error.slug], headers=headers)
+                kept = {name: plain.headers[name] for name in PROBLEM_HEADERS if name in plain.headers}
+                return JSONResponse(body, plain.status_code, headers=kept, media_type=MEDIA_TYPE)
 
         return handle
 
@@ -114,9 +119,11 @@ def protocol_router(extraction: Extraction) -> APIRouter:
     )
     async def infer(name: str, request: Request) -> Response:
         info = await extraction.info(name)
-        inference, tail = _parse(await request.body(), request.headers.get(JSON_LENGTH))
-        crops = _crops(inference, tail, info)
-        return _answer(inference, info, await extraction.embed(crops, name))
+        body, json_length = await request.body(), request.headers.get(JSON_LENGTH)
+        # Megabytes of JSON take long to read: not on the event loop.
+        inference, crops = await anyio.to_thread.run_sync(_read, body, json_length, info)
+        vectors = await while_connected(request, extraction.embed(crops, name))
+        return _answer(inference, info, vectors)
 
     return router
 
@@ -129,6 +136,12 @@ def _metadata(info: ModelInfo) -> dict[str, Any]:
         "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, info.height, info.width, 3]}],
         "outputs": [{"name": "embedding", "datatype": "FP32", "shape": [-1, info.dim]}],
     }
+
+
+def _read(body: bytes, json_length: str | None, info: ModelInfo) -> tuple[_Inference, NDArray[np.uint8]]:
+    inference, tail = _parse(body, json_length)
+    _check_outputs(inference)
+    return inference, _crops(inference, tail, info)
 
 
 def _parse(body: bytes, json_length: str | None) -> tuple[_Inference, bytes]:
@@ -150,7 +163,9 @@ def _crops(inference: _Inference, tail: bytes, info: ModelInfo) -> NDArray[np.ui
     tensor = inference.inputs[0]
     if tensor.datatype != "UINT8" or len(tensor.shape) != 4 or tensor.shape[1:] != [info.height, info.width, 3]:
         raise Unprocessable(f"image must be UINT8 [N, {info.height}, {info.width}, 3]", "inputs.image")
-    count = int(np.prod([max(extent, 0) for extent in tensor.shape], dtype=np.float64))
+    if tensor.shape[0] < 1:
+        raise Unprocessable("send at least one crop", "inputs.image")
+    count = math.prod(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if size is not None:
         if size != len(tail) or size != count:
@@ -162,15 +177,18 @@ def _crops(inference: _Inference, tail: bytes, info: ModelInfo) -> NDArray[np.ui
         values = np.asarray(tensor.data, dtype=np.int64).ravel()
     except (TypeError, ValueError, OverflowError) as error:
         raise Malformed("data must be whole numbers, flat or nested by shape", "inputs.image") from error
-    if values.size != count or (count and not 0 <= int(values.min()) <= int(values.max()) <= 255):
+    if values.size != count or not 0 <= int(values.min()) <= int(values.max()) <= 255:
         raise Unprocessable(f"data must be {count} numbers from 0 to 255", "inputs.image")
     return values.astype(np.uint8).reshape(tensor.shape)
 
 
-def _answer(inference: _Inference, info: ModelInfo, vectors: NDArray[np.float32]) -> Response:
+def _check_outputs(inference: _Inference) -> None:
     unknown = [output.name for output in inference.outputs if output.name != "embedding"]
     if unknown:
         raise Unprocessable(f"there is no output {unknown[0]!r}; there is 'embedding'", "outputs")
+
+
+def _answer(inference: _Inference, info: ModelInfo, vectors: NDArray[np.float32]) -> Response:
     asked = inference.outputs[0].parameters.get("binary_data") if inference.outputs else None
     binary = bool(inference.parameters.get("binary_data_output", False)) if asked is None else bool(asked)
     output: dict[str, Any] = {"name": "embedding", "datatype": "FP32", "shape": list(vectors.shape)}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kenspeckle.bundle import Bundle, BundleError, open_session, read_bundle, verify_bundle
 from kenspeckle.types import ModelInfo
 
+MODEL = "model.onnx"
 PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
 
 
@@ -47,8 +48,12 @@ def load_model(path: Path, provider: Literal["cpu", "cuda"], variant: str, threa
     # ONNX Runtime falls back in silence where a provider is compiled in but its libraries or device are missing.
     if session is None or session.get_providers()[0] != wanted:
         raise BundleError(f"{path}: {wanted} was asked for and is not to be had here; install what it needs or use cpu")
-    verify_bundle(bundle, session if variant == "model.onnx" else None)
-    return EmbeddingModel(bundle, session, variant)
+    # The stored answers are those of model.onnx; a variant is another function, so its probe run only warms it.
+    verify_bundle(bundle, session if variant == MODEL else None)
+    model = EmbeddingModel(bundle, session, variant)
+    if variant != MODEL:
+        model.run(bundle.arrays("probe.npz")["image"])
+    return model
 
 
 def _info(bundle: Bundle, variant: str) -> ModelInfo:

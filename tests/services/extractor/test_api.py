@@ -185,10 +185,11 @@ def test_a_bad_bundle_leaves_the_process_up_not_ready_and_names_the_reason(bundl
         assert ready.status_code == 503
         assert "model.onnx is not the file" in ready.json()["checks"][str(broken)]
         assert client.get("/livez").status_code == 200
-        assert (
-            post_crops(client, things(1)).headers["Kenspeckle-Fingerprint"]
-            == read_bundle(bundles / "other").card.fingerprint
-        )
+        assert post_crops(client, things(1), params={"model": "other-extractor"}).status_code == 200
+        unnamed = post_crops(client, things(1))
+        assert unnamed.status_code == 503
+        assert "model.onnx is not the file" in unnamed.json()["detail"]
+        assert client.get("/models").status_code == 503
 
 
 def test_cuda_that_is_not_to_be_had_is_said_and_not_served_on_the_cpu(bundles: Path) -> None:
