@@ -52,7 +52,7 @@ class Generations:
         """The newest readable generation of a gallery's fingerprint; None if there is none."""
         for path in reversed(self._of(gallery_id)):
             try:
-                with np.load(path, allow_pickle=False) as archive:
+                with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
                 if arrays["format"] == FORMAT and arrays["fingerprint"] == fingerprint:
                     return arrays
