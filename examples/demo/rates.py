@@ -1,0 +1,66 @@
+"""How well the answers agree with what is truly in the photos. Pure functions."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from examples.rendering.scenes import Shown
+from kenspeckle.types import Box, RecognizedObject
+
+SAME_PLACE = 0.5
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Counts over photos: enrolled things shown and rightly named, strangers shown and not named, and wrong names."""
+
+    enrolled: int
+    named: int
+    strangers: int
+    unnamed: int
+    wrong: int
+
+    @property
+    def named_share(self) -> float:
+        """Share of the enrolled things that were found and rightly named."""
+        return self.named / max(self.enrolled, 1)
+
+    @property
+    def unnamed_share(self) -> float:
+        """Share of the strangers that were not taken for something enrolled."""
+        return self.unnamed / max(self.strangers, 1)
+
+
+def overlap(first: Box, second: Box) -> float:
+    """Area shared by two boxes over the area of both."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return shared / max(areas - shared, 1e-9)
+
+
+def truth_of(found: RecognizedObject, shown: Sequence[Shown]) -> Shown | None:
+    """The thing that stands where an object was found."""
+    best = max(shown, key=lambda entry: overlap(entry.box, found.box), default=None)
+    return best if best is not None and overlap(best.box, found.box) >= SAME_PLACE else None
+
+
+def rates(answers: Iterable[tuple[Sequence[Shown], Sequence[RecognizedObject]]], enrolled: Collection[str]) -> Rates:
+    """Count over (what is shown, what was found) of each photo; ``enrolled`` are the labels in the gallery.
+
+    A wrong name is a ``known`` object whose label is not that of the thing in its place. A stranger counts as unnamed
+    if no ``known`` object stands in its place, found or not.
+    """
+    counts = dict.fromkeys(("enrolled", "named", "strangers", "unnamed", "wrong"), 0)
+    for shown, objects in answers:
+        said = [(truth_of(found, shown), found.label) for found in objects if found.decision == "known"]
+        counts["wrong"] += sum(truth is None or truth.thing.label != label for truth, label in said)
+        for entry in shown:
+            names = [label for truth, label in said if truth is entry]
+            if entry.thing.label in enrolled:
+                counts["enrolled"] += 1
+                counts["named"] += entry.thing.label in names
+            else:
+                counts["strangers"] += 1
+                counts["unnamed"] += not names
+    return Rates(**counts)

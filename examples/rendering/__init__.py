@@ -1,0 +1,1 @@
+"""Product-like things, a virtual camera and scenes: numpy and Pillow only, deterministic by seed."""
