@@ -11,7 +11,7 @@ import { labelField } from "./label-field.js";
 import { teach } from "./teach.js";
 import { thumb } from "./thumb.js";
 
-const PAGE = 48;
+const PAGE = 24;
 
 function tile(item) {
   const first = item.references[0];

@@ -113,6 +113,7 @@ export class Draft {
     addEventListener("click", swallow, { capture: true, once: true });
     setTimeout(() => removeEventListener("click", swallow, { capture: true }));
     event.preventDefault();
-    this.#onDraft(this.box, true);
+    // A finger may want to pull at the corners next: a keyboard popping up would hide them.
+    this.#onDraft(this.box, event.pointerType !== "touch");
   }
 }

@@ -3,7 +3,8 @@
 export function percent(share) {
   const value = share * 100;
   if (value > 0 && value < 0.1) return "< 0.1 %";
-  return `${value < 10 ? Number(value.toFixed(1)) : Math.round(Math.min(value, 99.9))} %`;
+  if (value > 99.5 && value < 100) return "> 99 %";
+  return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} %`;
 }
 
 export function count(number, one, many = `${one}s`) {

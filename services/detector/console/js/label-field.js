@@ -74,10 +74,13 @@ export function labelField({ name, value = "", placeholder = "" }) {
   });
 
   field.addEventListener("input", suggest);
-  field.addEventListener("focus", suggest);
+  field.addEventListener("click", suggest);
   field.addEventListener("blur", close);
   field.addEventListener("keydown", (event) => {
-    if (list.hidden) return;
+    if (list.hidden) {
+      if (event.key === "ArrowDown") suggest();
+      return;
+    }
     const last = list.childElementCount - 1;
     if (event.key === "ArrowDown") highlight(active === last ? 0 : active + 1);
     else if (event.key === "ArrowUp") highlight(active <= 0 ? last : active - 1);

@@ -27,7 +27,7 @@ class Recognise {
     this.stage = new Stage({ onSelect: (index) => this.#focusCard(index), onDraft: (box, done) => this.#draftChanged(box, done) });
     this.summary = h("p", { class: "summary" });
     this.draftSlot = h("div", { class: "slot" });
-    this.cards = h("ol", { class: "cards", "aria-label": "Things in the picture" });
+    this.cards = h("ol", { class: "cards", "aria-label": "Things in the picture", onpointerleave: () => this.stage.mark(null) });
     this.drawButton = button("Draw a box", "box", { title: "Draw a box around a thing (B)", onclick: () => this.stage.draft.begin() });
     this.work = h(
       "div",
@@ -182,6 +182,7 @@ class Recognise {
       h("div", { class: "new-thing" }, this.draftPreview, h("div", {}, h("h3", {}, "What is in the box?"), h("p", { class: "soft" }, "One picture is enough to begin with."))),
       this.#draftForm.element,
     ));
+    this.draftSlot.firstElementChild.scrollIntoView({ block: "nearest" });
   }
 
   async #teach({ label, negative, box, drawn = false }) {

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { notify } from "./dom.js";
-import { asLabel } from "./format.js";
+import { asLabel, count } from "./format.js";
 import { current, touched } from "./gallery-choice.js";
 
 /** The item that carries this label, or null; null too where the gallery is yet to be made. */
@@ -25,10 +25,9 @@ export async function teach({ files, label = "", negative = false, box }) {
   const there = negative ? null : await itemLabelled(wanted);
   const answer = await api.enrol({ files, gallery: current(), label: wanted, negative, itemId: there?.id, box });
   touched();
-  const pictures = answer.references.length === 1 ? "this picture" : `${answer.references.length} pictures`;
   const sentence = negative
     ? "Noted: this will not be recognised."
-    : answer.created ? `“${answer.label}” is in the gallery now.` : `“${answer.label}” has ${pictures} more to go by.`;
+    : answer.created ? `“${answer.label}” is in the gallery now.` : `“${answer.label}” has ${count(answer.references.length, "picture")} more.`;
   notify(sentence, "good", answer.warnings.map((warning) => warning.message));
   return answer;
 }
