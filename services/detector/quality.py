@@ -8,7 +8,8 @@ from services.common.intake import Picture
 
 MIN_SIDE = 48
 SHARPNESS_SIDE = 224
-MIN_SHARPNESS = 0.0
+# Of 246 sharp grocery photos 1 % lie below 0.116; blurred by a Gaussian of 3 pixels in 256, 95 % lie below 0.072.
+MIN_SHARPNESS = 0.08
 BORDER_SHARE = 0.005
 
 
