@@ -13,11 +13,19 @@ from kenspeckle.cli.output import fail
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
-    data: Annotated[Path, typer.Option(help="Folder of galleries and pictures; made if missing.")] = Path("data"),
-    models: Annotated[Path | None, typer.Option(help="Folder of the model bundles (default: those shipped).")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond this machine without keys.")] = False,
+    host: Annotated[str, typer.Option(envvar="KENSPECKLE_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, envvar="KENSPECKLE_PORT", help="Port to listen on.")] = 8000,
+    data: Annotated[
+        Path,
+        typer.Option(envvar="KENSPECKLE_INDEXER_DATA_DIR", help="Folder of galleries and pictures; made if missing."),
+    ] = Path("data"),
+    models: Annotated[
+        Path | None,
+        typer.Option(envvar="KENSPECKLE_MODELS_DIR", help="Folder of the model bundles (default: those shipped)."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", envvar="KENSPECKLE_INSECURE", help="Listen beyond this machine without keys.")
+    ] = False,
 ) -> None:
     """Run the whole stack in one process on one port, with its console at /.
 

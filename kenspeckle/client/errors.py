@@ -103,4 +103,6 @@ def connection_failed(url: object, error: httpx.TransportError) -> ConnectionFai
 
 def _sentence(problem: Problem) -> str:
     text = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
+    if problem.field and problem.field not in text:
+        text += f" (in {problem.field})"
     return f"{text} (request {problem.request_id})" if problem.status >= 500 and problem.request_id else text

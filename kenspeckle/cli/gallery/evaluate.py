@@ -27,7 +27,7 @@ def evaluate(
     whole: Annotated[bool, typer.Option("--whole", help="Take the whole picture as the object.")] = False,
     false_accept_rate: options.Rate = None,
     report: Annotated[
-        Path | None, typer.Option("--report", dir_okay=False, help="Write an HTML page to this file.")
+        Path | None, typer.Option("--html", dir_okay=False, help="Write a page of worst cases to this file.")
     ] = None,
     json: options.Json = False,
     url: options.Url = None,
@@ -40,7 +40,7 @@ def evaluate(
 
     \b
     Examples:
-      kenspeckle gallery evaluate test-photos/ --gallery shop --report evaluation.html
+      kenspeckle gallery evaluate test-photos/ --gallery shop --html evaluation.html
       kenspeckle gallery evaluate test.csv --gallery shop --json
     """
     rows = read_source(source, image_root)

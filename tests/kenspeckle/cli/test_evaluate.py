@@ -102,7 +102,7 @@ def test_a_wrong_name_is_a_confusion_and_a_case_on_the_page(
 ) -> None:
     (labelled / "Mug" / "really tea.png").write_bytes(pictures["red"])
     service.decisions[hashlib.sha256(pictures["blue"]).hexdigest()] = "known"
-    result = command("gallery", "evaluate", labelled, "--report", tmp_path / "page.html")
+    result = command("gallery", "evaluate", labelled, "--html", tmp_path / "page.html")
     assert result.exit_code == 0
     assert "Confusions" in result.output
     text = (tmp_path / "page.html").read_text()
