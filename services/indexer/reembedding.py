@@ -19,7 +19,8 @@ from services.indexer.store.database import Database
 from services.indexer.store.items import ReferenceRow
 from services.indexer.workers import Workers
 
-REFERENCES_AT_ONCE = 32
+# Between portions a job notes its progress and looks whether it was cancelled.
+REFERENCES_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
