@@ -26,7 +26,6 @@ Vectors = NDArray[np.float32]
 class _Waiting:
     crops: Crops
     result: asyncio.Future[Vectors]
-    deadline: float | None
     since: float
 
 
@@ -59,7 +58,7 @@ class Batcher:
 
         Raises:
             Overloaded: the queue is full.
-            DeadlineExceeded: the request's deadline passed before its turn.
+            DeadlineExceeded: the request's deadline passed before it was answered.
             NotReady: the service is ending.
         """
         if self._task.done():
@@ -67,12 +66,18 @@ class Batcher:
         if self._queue and self._queued + len(crops) > self._max_queued:
             self._metrics.event("refused")
             raise Overloaded(f"{self._queued} crops are waiting already; try again in a moment", retry_after=1)
+        seconds_left = current().seconds_left()
         result: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(crops, result, current().deadline, time.monotonic()))
+        self._queue.append(_Waiting(crops, result, time.monotonic()))
         self._queued += len(crops)
         self._metrics.level("queued_crops", self._queued)
         self._arrived.set()
-        return await result
+        try:
+            async with asyncio.timeout(seconds_left):
+                return await result
+        except TimeoutError as error:
+            self._metrics.event("late")
+            raise DeadlineExceeded("the deadline passed before the crops were embedded") from error
 
     async def close(self) -> None:
         """Stop; requests that still wait get ``NotReady``."""
@@ -95,7 +100,7 @@ class Batcher:
                 await self._answer(loop, batch)
 
     def _take(self) -> list[_Waiting]:
-        """Requests for the next call; abandoned and late ones are dropped unrun."""
+        """Requests for the next call; those whose caller left or was late are dropped unrun."""
         batch: list[_Waiting] = []
         size = 0
         while self._queue and (not batch or size + len(self._queue[0].crops) <= self._max_batch):
@@ -103,9 +108,6 @@ class Batcher:
             self._queued -= len(waiting.crops)
             if waiting.result.done():
                 self._metrics.event("abandoned")
-            elif waiting.deadline is not None and time.monotonic() > waiting.deadline:
-                self._metrics.event("late")
-                waiting.result.set_exception(DeadlineExceeded("the deadline passed while the crops were waiting"))
             else:
                 batch.append(waiting)
                 size += len(waiting.crops)

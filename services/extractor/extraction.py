@@ -14,7 +14,6 @@ from kenspeckle.bundle import BundleError
 from kenspeckle.crop import crop_boxes
 from kenspeckle.geometry import as_boxes
 from kenspeckle.types import Box, ModelInfo
-from services.common.context import current
 from services.common.errors import NotFound, NotReady, Overloaded, TooLarge, Unprocessable
 from services.common.intake import decode_picture
 from services.common.metrics import Metrics
@@ -116,7 +115,6 @@ class Extraction:
             raise error(f"{len(crops)} crops were sent; send 1 to {limit} a request")
         if crops.shape[1:] != (info.height, info.width, 3):
             raise Unprocessable(f"crops must be {info.height} x {info.width} x 3, not {crops.shape[1:]}")
-        current().seconds_left()
         return await loaded.batcher.submit(crops)
 
     async def embed_picture(self, picture: bytes, boxes: Sequence[Box], name: str | None = None) -> NDArray[np.float32]:
