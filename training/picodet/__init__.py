@@ -1,0 +1,1 @@
+"""PicoDet: class-agnostic detection of the main objects of a photo."""

