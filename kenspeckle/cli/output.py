@@ -76,9 +76,9 @@ def problem_json(error: KenspeckleError) -> dict[str, Any]:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table; cells are text or ``Text``. Columns of numbers are named with a leading ``#``."""
-    table = Table(
-        title=cell(title) if title else None, title_justify="left", header_style="bold", box=None, pad_edge=False
-    )
+    if title:
+        out().print(cell(title, "bold"))
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
     for row in rows:

@@ -119,7 +119,7 @@ def _write_page(
     client: Client, path: Path, title: str, gallery: str, outcomes: list[Outcome], summary: Summary
 ) -> None:
     cases = [
-        Case(outcome, thumbnail(outcome.picture), _reference(client, gallery, outcome.reference_id))
+        Case(outcome, thumbnail(outcome.picture, outcome.box), _reference(client, gallery, outcome.reference_id))
         for outcome in worst(outcomes, MOST_CASES)
     ]
     path.write_text(page(title, summary, cases), encoding="utf-8")

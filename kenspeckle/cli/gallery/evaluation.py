@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kenspeckle.decision import Verdict
-from kenspeckle.types import Recognition, RecognizedObject
+from kenspeckle.types import Box, Recognition, RecognizedObject
 
 UNKNOWN_LABELS = frozenset({"unknown", "_unknown"})
 
@@ -16,6 +16,7 @@ class Outcome:
     """What was said of one labelled picture; ``truth`` is None for a thing that is not in the gallery."""
 
     picture: Path
+    box: Box | None
     truth: str | None
     verdict: Verdict
     answer: str | None
@@ -72,10 +73,11 @@ def outcome_of(picture: Path, truth: str, answer: Recognition) -> Outcome:
     label = None if truth in UNKNOWN_LABELS else truth
     found = max(answer.objects, key=_sureness, default=None)
     if found is None:
-        return Outcome(picture, label, "unknown", None, None, None, None, 0.0, 1.0, "Nothing was found.")
+        return Outcome(picture, None, label, "unknown", None, None, None, None, 0.0, 1.0, "Nothing was found.")
     best = next(iter(found.candidates), None)
     return Outcome(
         picture,
+        found.box,
         label,
         found.decision,
         found.label,

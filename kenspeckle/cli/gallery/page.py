@@ -12,9 +12,10 @@ from PIL import Image, ImageOps
 
 from kenspeckle.cli.gallery.evaluation import CurvePoint, Outcome, Summary
 from kenspeckle.cli.output import SIGNS
+from kenspeckle.types import Box
 
 THUMBNAIL = 220
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 300, 46, 40, 14, 14
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 300, 46, 48, 14, 26
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f27; --soft: #5c6473; --line: #dde1e8; --paper: #f6f7f9; --card: #fff;
@@ -85,17 +86,22 @@ def figures(summary: Summary) -> list[tuple[str, float | None]]:
     ]
 
 
-def thumbnail(picture: Path | bytes) -> bytes | None:
-    """A small JPEG; None for what cannot be opened here."""
+def thumbnail(picture: Path | bytes, box: Box | None = None) -> bytes | None:
+    """A small JPEG of a picture, or of what is in a box of it; None for what cannot be opened here."""
     try:
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            small = ImageOps.exif_transpose(image).convert("RGB")
+            upright = ImageOps.exif_transpose(image)
+            small = (upright.crop(_whole_pixels(box)) if box else upright).convert("RGB")
             small.thumbnail((THUMBNAIL, THUMBNAIL))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=82)
     return buffer.getvalue()
+
+
+def _whole_pixels(box: Box) -> tuple[int, int, int, int]:
+    return math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
 
 
 def plot(points: Sequence[CurvePoint]) -> str:
@@ -119,6 +125,7 @@ def plot(points: Sequence[CurvePoint]) -> str:
         at = x(10.0**power)
         parts.append(f"<line class='grid' x1='{at:.1f}' x2='{at:.1f}' y1='{TOP}' y2='{bottom}'/>")
         parts.append(f"<text x='{at:.1f}' y='{bottom + 18}' text-anchor='middle'>{10.0 ** (power + 2):g} %</text>")
+    parts.append(f"<text x='{(LEFT + right) / 2}' y='{HEIGHT - 6}' text-anchor='middle'>asked rate</text>")
     parts.append(_line("right", [(x(p.rate), y(p.right)) for p in points], right, bottom))
     false = [(x(p.rate), y(p.false)) for p in points if p.false is not None]
     if false:

@@ -14,7 +14,7 @@ from kenspeckle.cli.gallery.page import Case, page, plot
 
 def outcome(truth: str | None, guess: str, verdict: Any, p_value: float, probability: float = 0.9) -> Outcome:
     answer = None if verdict == "unknown" else guess
-    return Outcome(Path(f"{truth}.jpg"), truth, verdict, answer, guess, "i", "r", probability, p_value, "why")
+    return Outcome(Path(f"{truth}.jpg"), None, truth, verdict, answer, guess, "i", "r", probability, p_value, "why")
 
 
 OUTCOMES = [
