@@ -1,0 +1,27 @@
+"""Pictures as arrays, cut out as serving does it."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenspeckle.crop import CropRule, Interpolation, crop_boxes
+from training.data.pictures import Picture
+
+CROP = CropRule(margin=0.05)
+SERVING_SIZE = 224
+SERVING_INTERPOLATION: Interpolation = "bicubic"
+
+
+def batches_of_crops(
+    pictures: Sequence[Picture], rule: CropRule, size: int, interpolation: Interpolation, batch: int = 32
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield ``(<= batch, size, size, 3) uint8`` crops in order: by the box and ``rule``, else the whole picture."""
+    for start in range(0, len(pictures), batch):
+        yield np.concatenate([_crop(p, rule, size, interpolation) for p in pictures[start : start + batch]])
+
+
+def _crop(picture: Picture, rule: CropRule, size: int, interpolation: Interpolation) -> NDArray[np.uint8]:
+    image = picture.open()
+    box = picture.box or (0, 0, image.width, image.height)
+    return crop_boxes(image, [box], rule, size, size, interpolation)

@@ -1,0 +1,223 @@
+"""Fine-tuning of the embedding network. A run is a folder: recipe, checkpoint, log, start and tuned weights."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.data.augment import random_view
+from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
+from training.data.pictures import Picture
+from training.losses import CosineSoftmax, retention, supervised_contrastive
+from training.recmodel.model import RecModel, set_closed_form_neck, trunk_features
+from training.recmodel.recipe import Recipe
+
+START, TUNED, CLASSES = "start.safetensors", "tuned.safetensors", "classes.safetensors"
+CHECKPOINT, LOG, RECIPE = "checkpoint.pt", "log.jsonl", "recipe.yaml"
+Progress = Callable[[int, dict[str, float]], None]
+
+
+@dataclass
+class _State:
+    model: RecModel
+    average: dict[str, Tensor]
+    head: CosineSoftmax
+    optimiser: torch.optim.AdamW
+    step: int = 0
+
+
+def train(
+    labelled: Sequence[Picture],
+    retained: Sequence[Picture],
+    recipe: Recipe,
+    run: Path,
+    pretrained: bool = True,
+    save_every: int = 25,
+    progress: Progress = lambda step, losses: None,
+    stop_after: int | None = None,
+) -> None:
+    """Train in the folder ``run``, or go on with what is there; the same steps give the same weights either way.
+
+    Args:
+        labelled: pictures of at least ``classes_per_batch`` labels.
+        retained: pictures whose trunk features are held to the start's; needed if ``retained_per_batch`` > 0.
+        pretrained: start from the ImageNet weights.
+        save_every: steps between checkpoints.
+        progress: called after every step with its number (from 1) and losses.
+        stop_after: end the call after this step, to be resumed later.
+
+    Raises:
+        ValueError: if there are too few labels or no retained pictures, or the run has another recipe.
+    """
+    labels = sorted({picture.label for picture in labelled})
+    if len(labels) < recipe.classes_per_batch:
+        raise ValueError(f"{len(labels)} labels are fewer than the {recipe.classes_per_batch} of a batch")
+    if recipe.retained_per_batch and not retained:
+        raise ValueError("the recipe retains features, but no pictures to retain were given")
+    start, classes = begin(labelled, recipe, run, pretrained)
+    state = _resume(run, recipe, start, classes)
+    frozen = RecModel(recipe.dim)
+    frozen.load_state_dict(start)
+    groups = {label: [p for p in labelled if p.label == label] for label in labels}
+    last = recipe.steps if stop_after is None else min(stop_after, recipe.steps)
+    while state.step < last:
+        losses = _step(state, frozen, groups, retained, recipe)
+        with (run / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"step": state.step, **losses}) + "\n")
+        progress(state.step, losses)
+        if state.step % save_every == 0 or state.step == last:
+            _save(state, run)
+    if state.step == recipe.steps:
+        save_file(state.average, run / TUNED)
+
+
+def _claim(run: Path, recipe: Recipe) -> None:
+    """Write the recipe into a new run; refuse to go on with another one."""
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / RECIPE
+    if path.exists() and Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) != recipe:
+        raise ValueError(f"{path} differs from the recipe asked for: resume with the same recipe or use a new folder")
+    path.write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False), encoding="utf-8")
+
+
+def begin(labelled: Sequence[Picture], recipe: Recipe, run: Path, pretrained: bool) -> tuple[dict[str, Tensor], Tensor]:
+    """Make, once per run, what training starts from.
+
+    Returns:
+        Weights of the trunk and of the closed-form neck fitted on serving-size crops; class means ``(classes, dim)``.
+
+    Raises:
+        ValueError: if the run was begun with another recipe.
+    """
+    _claim(run, recipe)
+    if not (run / CLASSES).exists():
+        torch.manual_seed(recipe.seed)
+        model = RecModel(recipe.dim, pretrained)
+        features, numbers = fit_neck(model, labelled, recipe.shrinkage)
+        with torch.no_grad():
+            embeddings = model.embed(torch.from_numpy(features))
+        sums = torch.zeros(int(numbers.max()) + 1, recipe.dim)
+        sums.index_add_(0, torch.from_numpy(numbers), embeddings)
+        save_file(model.state_dict(), run / START)
+        save_file({"weight": F.normalize(sums)}, run / CLASSES)
+    return load_file(run / START), load_file(run / CLASSES)["weight"]
+
+
+def fit_neck(
+    model: RecModel, labelled: Sequence[Picture], shrinkage: float
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Fit the closed-form neck of ``model`` on the serving crops of ``labelled``.
+
+    Returns:
+        Unit trunk features ``(N, 1280)`` and class numbers ``(N,)``, in the order of the sorted labels.
+    """
+    crops = batches_of_crops(labelled, CROP, SERVING_SIZE, SERVING_INTERPOLATION)
+    numbers = np.unique([p.label for p in labelled], return_inverse=True)[1]
+    features = trunk_features(model, crops)
+    set_closed_form_neck(model, features, numbers, shrinkage)
+    return features, numbers
+
+
+def _resume(run: Path, recipe: Recipe, start: dict[str, Tensor], classes: Tensor) -> _State:
+    model = RecModel(recipe.dim)
+    model.load_state_dict(start)
+    saved = torch.load(run / CHECKPOINT, weights_only=True) if (run / CHECKPOINT).exists() else None
+    head = CosineSoftmax(classes, recipe.scale, recipe.smoothing)
+    groups = [
+        {"params": list(model.backbone.parameters()), "lr": recipe.trunk_rate},
+        {"params": list(model.neck.parameters()), "lr": recipe.neck_rate},
+        {"params": list(head.parameters()), "lr": recipe.head_rate},
+    ]
+    for group in groups:
+        group["top_rate"] = group["lr"]
+    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    state = _State(model, {k: v.clone() for k, v in start.items()}, head, optimiser)
+    if saved is not None:
+        model.load_state_dict(saved["model"])
+        head.load_state_dict(saved["head"])
+        optimiser.load_state_dict(saved["optimiser"])
+        state.average, state.step = saved["average"], saved["step"]
+    return state
+
+
+def _save(state: _State, run: Path) -> None:
+    content = {
+        "model": state.model.state_dict(),
+        "average": state.average,
+        "head": state.head.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "step": state.step,
+    }
+    temporary = run / f"{CHECKPOINT}.part"
+    torch.save(content, temporary)
+    temporary.replace(run / CHECKPOINT)
+
+
+def rate_factor(step: int, recipe: Recipe) -> float:
+    """Learning rate of a step (from 0) as a share of the top rate: linear warm-up, then cosine decay to 0."""
+    warmup = max(1, round(recipe.steps * recipe.warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, recipe.steps - warmup)))
+
+
+def _step(
+    state: _State,
+    frozen: RecModel,
+    groups: dict[str, list[Picture]],
+    retained: Sequence[Picture],
+    recipe: Recipe,
+) -> dict[str, float]:
+    """One optimiser step. Its random numbers depend on seed and step alone, so that a resumed run is the same run."""
+    rng = np.random.default_rng((recipe.seed, state.step))
+    chosen, numbers = _draw(groups, recipe, rng)
+    kept = [retained[i] for i in rng.choice(len(retained), recipe.retained_per_batch)] if retained else []
+    views = _views([*chosen, *kept], recipe, rng)
+    for group in state.optimiser.param_groups:
+        group["lr"] = group["top_rate"] * rate_factor(state.step, recipe)
+    features = state.model.features(views)
+    embeddings = state.model.embed(features[: len(chosen)])
+    margin = recipe.margin * min(1.0, 3 * state.step / recipe.steps)
+    losses = {
+        "softmax": state.head(embeddings, numbers, margin),
+        "contrastive": recipe.contrastive_weight * supervised_contrastive(embeddings, numbers, recipe.temperature),
+    }
+    if kept:
+        with torch.no_grad():
+            before = frozen.features(views[len(chosen) :])
+        held = features[len(chosen) :]
+        losses["retention"] = retention(held, before, recipe.retention_cosine, recipe.retention_relation)
+    state.optimiser.zero_grad()
+    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    state.optimiser.step()
+    for name, value in state.model.state_dict().items():
+        if value.is_floating_point():
+            state.average[name].lerp_(value, 1 - recipe.ema)
+    state.step += 1
+    return {name: round(float(value.detach()), 4) for name, value in losses.items()}
+
+
+def _draw(groups: dict[str, list[Picture]], recipe: Recipe, rng: np.random.Generator) -> tuple[list[Picture], Tensor]:
+    """Pictures of random labels, each equally often, and their class numbers."""
+    names = list(groups)
+    numbers = rng.choice(len(names), recipe.classes_per_batch, replace=False)
+    chosen = []
+    for number in numbers:
+        group = groups[names[number]]
+        picks = rng.choice(len(group), recipe.pictures_per_class, replace=len(group) < recipe.pictures_per_class)
+        chosen += [group[pick] for pick in picks]
+    return chosen, torch.from_numpy(np.repeat(numbers, recipe.pictures_per_class))
+
+
+def _views(pictures: Sequence[Picture], recipe: Recipe, rng: np.random.Generator) -> Tensor:
+    views = [random_view(p.open(), p.box, recipe.size, rng, recipe.augmentation) for p in pictures]
+    return torch.from_numpy(np.stack(views))
