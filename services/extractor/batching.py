@@ -51,6 +51,7 @@ class Batcher:
         self._queued = 0
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "extractor-model")
+        self._closed = False
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     async def submit(self, crops: Crops) -> Vectors:
@@ -61,7 +62,7 @@ class Batcher:
             DeadlineExceeded: the request's deadline passed before it was answered.
             NotReady: the service is ending.
         """
-        if self._task.done():
+        if self._closed:
             raise NotReady("the extractor is shutting down")
         if self._queue and self._queued + len(crops) > self._max_queued:
             self._metrics.event("refused")
@@ -80,18 +81,19 @@ class Batcher:
             raise DeadlineExceeded("the deadline passed before the crops were embedded") from error
 
     async def close(self) -> None:
-        """Stop; requests that still wait get ``NotReady``."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """Stop after the batch that runs; requests that still wait get ``NotReady``."""
+        self._closed = True
+        self._arrived.set()
         while self._queue:
             waiting = self._queue.popleft()
             if not waiting.result.done():
                 waiting.result.set_exception(NotReady("the extractor is shutting down"))
+        await self._task
         self._thread.shutdown()
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._closed:
             await self._arrived.wait()
             if self._window_s and self._queued < self._max_batch:
                 await asyncio.sleep(self._window_s)
