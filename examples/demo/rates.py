@@ -7,6 +7,7 @@ from examples.rendering.scenes import Shown
 from kenspeckle.types import Box, RecognizedObject
 
 SAME_PLACE = 0.5
+LEAST_NAMED, LEAST_UNNAMED, MOST_WRONG = 0.7, 0.5, 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Rates:
     def unnamed_share(self) -> float:
         """Share of the strangers that were not taken for something enrolled."""
         return self.unnamed / max(self.strangers, 1)
+
+    @property
+    def met(self) -> bool:
+        """Whether the demo is as good as it has to be."""
+        return self.named_share >= LEAST_NAMED and self.unnamed_share >= LEAST_UNNAMED and self.wrong <= MOST_WRONG
 
 
 def overlap(first: Box, second: Box) -> float:

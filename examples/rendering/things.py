@@ -52,7 +52,9 @@ def things(seed: int, count: int) -> list[Thing]:
         kind = kinds[order[number % len(kinds)]]
         product = _choice(rng, [product for product in PRODUCTS if product.kind == kind])
         palette = PALETTES[palettes[number % len(palettes)]]
-        brand, layout = BRANDS[brands[number % len(brands)]], int(layouts[number % len(layouts)])
+        # Another round of kinds meets other layouts: packages that differ in colour alone are not made by chance.
+        layout = int(layouts[(number + 3 * (number // len(kinds))) % len(layouts)])
+        brand = BRANDS[brands[number % len(brands)]]
         flavours = rng.permutation(len(product.flavours))[: 2 if number == 0 else 1]
         body_seed = int(rng.integers(1 << 30))
         for flavour in flavours:

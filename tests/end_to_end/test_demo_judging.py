@@ -1,0 +1,60 @@
+"""The demo judges answers by place and label."""
+
+from examples.demo.rates import Rates, overlap, rates
+from examples.rendering.scenes import Shown
+from examples.rendering.things import Thing, things
+from kenspeckle.decision import Verdict
+from kenspeckle.types import Box, RecognizedObject
+
+LEFT, RIGHT = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)
+
+
+def found(box: Box, decision: Verdict, label: str | None) -> RecognizedObject:
+    return RecognizedObject(
+        box=box, source="detector", detection_score=0.9, decision=decision, label=label, item_id=None, probability=0.5,
+        similarity=0.5, margin=0.1, p_value=0.01, reason="", candidates=[],
+    )  # fmt: skip
+
+
+def pair() -> tuple[Thing, Thing]:
+    first, second = things(3, 2)
+    return first, second
+
+
+def test_overlap_is_one_for_the_same_box_and_nothing_for_boxes_apart() -> None:
+    assert overlap(LEFT, LEFT) == 1.0
+    assert overlap(LEFT, RIGHT) == 0.0
+
+
+def test_a_right_name_in_the_right_place_counts_as_named() -> None:
+    known, stranger = pair()
+    shown = (Shown(known, LEFT), Shown(stranger, RIGHT))
+    objects = [found(LEFT, "known", known.label), found(RIGHT, "unknown", None)]
+    assert rates([(shown, objects)], {known.label}) == Rates(enrolled=1, named=1, strangers=1, unnamed=1, wrong=0)
+
+
+def test_a_right_name_in_the_wrong_place_is_wrong() -> None:
+    known, stranger = pair()
+    shown = (Shown(known, LEFT), Shown(stranger, RIGHT))
+    counted = rates([(shown, [found(RIGHT, "known", known.label)])], {known.label})
+    assert counted == Rates(enrolled=1, named=0, strangers=1, unnamed=0, wrong=1)
+
+
+def test_a_name_for_something_that_is_not_shown_is_wrong() -> None:
+    known, _ = pair()
+    counted = rates([((Shown(known, LEFT),), [found(RIGHT, "known", known.label)])], {known.label})
+    assert (counted.named, counted.wrong) == (0, 1)
+
+
+def test_an_ambiguous_answer_is_neither_named_nor_wrong() -> None:
+    known, _ = pair()
+    counted = rates([((Shown(known, LEFT),), [found(LEFT, "ambiguous", known.label)])], {known.label})
+    assert (counted.named, counted.wrong) == (0, 0)
+
+
+def test_thresholds_need_all_three_rates() -> None:
+    good = Rates(enrolled=20, named=20, strangers=2, unnamed=2, wrong=0)
+    assert good.met
+    assert not Rates(enrolled=20, named=10, strangers=2, unnamed=2, wrong=0).met
+    assert not Rates(enrolled=20, named=20, strangers=2, unnamed=0, wrong=0).met
+    assert not Rates(enrolled=20, named=20, strangers=2, unnamed=2, wrong=9).met
