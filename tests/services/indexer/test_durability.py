@@ -24,6 +24,7 @@ from tests.services.indexer.helpers import (
     png,
     post_item,
     post_search,
+    settings_for,
     vectors,
 )
 
@@ -81,6 +82,25 @@ def test_a_broken_generation_costs_time_and_nothing_else(
     path.write_bytes({"cut": content[:-200], "noise": content[: len(content) // 2] + noise, "nothing": b""}[damage])
     running.service._directory._indexes.clear()
     assert running.search(fingerprint, vectors([5, 5], 3)) == before
+
+
+def test_a_generation_of_another_database_is_no_source_of_vectors(
+    running: Running, fingerprint: str, tmp_path: Path, models: Path
+) -> None:
+    """Row numbers are the same there, references are not: so after a restored backup."""
+    for number in range(3):
+        running.enrol(new_item(fingerprint, label=f"L{number}"), vectors(number), [png(number)])
+    other = Running(settings_for(tmp_path / "other", models))
+    for number in range(3):
+        other.enrol(new_item(fingerprint, label=f"L{number}"), vectors(number + 50), [png(number)])
+    other.close()
+    running.restart()
+    (ours,) = (tmp_path / "data" / "generations").iterdir()
+    (theirs,) = (tmp_path / "other" / "generations").iterdir()
+    ours.write_bytes(theirs.read_bytes())
+    running.service._directory._indexes.clear()
+    best = running.search(fingerprint, vectors(2)).hits[0].candidates[0]
+    assert (best.label, best.similarity) == ("L2", pytest.approx(1))
 
 
 def test_a_disk_that_takes_no_picture_takes_no_item(
