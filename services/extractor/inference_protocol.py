@@ -72,11 +72,14 @@ class _ErrorRoute(APIRoute):
         return handle
 
 
+KEY = [Depends(RequireRole("admin"))]
+
+
 def protocol_router(extraction: Extraction) -> APIRouter:
-    """Routes below ``/v2``. Health and metadata need no key, inference does."""
+    """Routes below ``/v2``. Health needs no key; what the models are and do, does."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=_ErrorRoute)
 
-    @router.get("", summary="The server")
+    @router.get("", summary="The server", dependencies=KEY)
     async def server_metadata() -> dict[str, Any]:
         return {
             "name": "kenspeckle-extractor",
@@ -93,7 +96,7 @@ def protocol_router(extraction: Extraction) -> APIRouter:
         ready = all(state == "ok" for state in (await extraction.checks()).values())
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
-    @router.get("/models/{name}", summary="A model's inputs and outputs")
+    @router.get("/models/{name}", summary="A model's inputs and outputs", dependencies=KEY)
     async def model_metadata(name: str) -> dict[str, Any]:
         return _metadata(await extraction.info(name))
 
@@ -106,7 +109,7 @@ def protocol_router(extraction: Extraction) -> APIRouter:
         "/models/{name}/infer",
         summary="Embed a tensor of crops",
         response_class=Response,
-        dependencies=[Depends(RequireRole("admin"))],
+        dependencies=KEY,
         openapi_extra={
             "requestBody": {
                 "required": True,

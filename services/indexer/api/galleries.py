@@ -117,7 +117,7 @@ def galleries_router(service: IndexerService, max_import_bytes: int) -> APIRoute
 
     @router.post(
         "/galleries/{gallery}/reembed",
-        dependencies=CURATE,
+        dependencies=ADMIN,
         status_code=202,
         summary="Make all embeddings anew with the model that the extractor serves",
     )
