@@ -80,24 +80,25 @@ function idempotencyKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export function recognize(file, gallery, { boxes, minRevision, signal } = {}) {
+export function recognize(file, gallery, { boxes, most, minRevision, signal }) {
   const form = new FormData();
   form.append("image", file);
   form.append("gallery", gallery);
   if (boxes) form.append("boxes", JSON.stringify(boxes));
-  else form.append("max_objects", "20");
+  if (most) form.append("max_objects", String(most));
   if (minRevision !== undefined) form.append("min_revision", String(minRevision));
   return json(call("POST", "/recognize", { form, signal }));
 }
 
-export function detect(file, signal) {
+export function detect(file, most, signal) {
   const form = new FormData();
   form.append("image", file);
+  form.append("max_objects", String(most));
   return json(call("POST", "/detect", { form, signal }));
 }
 
-/** Add references: `{files, gallery, label | negative, itemId, box}`. */
-export function enrol({ files, gallery, label, negative, itemId, box }) {
+/** Add references; where in the pictures they are is found, unless `box` says it, or `whole` that they fill them. */
+export function enrol({ files, gallery, label, negative, itemId, box, whole }) {
   const form = new FormData();
   for (const file of files) form.append("image", file);
   form.append("gallery", gallery);
@@ -105,6 +106,7 @@ export function enrol({ files, gallery, label, negative, itemId, box }) {
   else form.append("label", label);
   if (itemId) form.append("item_id", itemId);
   if (box) form.append("box", JSON.stringify(box));
+  if (whole) form.append("crop", "whole");
   return json(call("POST", "/gallery", { form, headers: { "Idempotency-Key": idempotencyKey() } }));
 }
 

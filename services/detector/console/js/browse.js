@@ -33,17 +33,23 @@ function addDialog() {
   let files = [];
   const chosen = h("p", { class: "field-hint", "aria-live": "polite" }, "One is enough; three from different sides are better.");
   const { element, field } = labelField({ name: "Label", placeholder: "What is it?" });
+  const fills = h("input", { type: "checkbox" });
   const choose = (added) => {
     files = added;
     chosen.textContent = `${count(files.length, "picture")} chosen: ${files.map((file) => file.name).join(", ")}`;
   };
   openDialog({
     title: "Add a thing",
-    body: [h("div", { class: "tools" }, chooserButtons(choose, { multiple: true })), chosen, element],
+    body: [
+      h("div", { class: "tools" }, chooserButtons(choose, { multiple: true })),
+      chosen,
+      element,
+      h("label", { class: "checkbox" }, fills, "It fills the whole picture: do not look for it"),
+    ],
     confirm: "Add to the gallery",
     action: async () => {
       if (files.length === 0) throw new Error("Choose a picture first.");
-      await teach({ files, label: field.value });
+      await teach({ files, label: field.value, whole: fills.checked });
     },
   });
 }

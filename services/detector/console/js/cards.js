@@ -73,7 +73,7 @@ function probability(object) {
     { class: "probability" },
     object.decision === "unknown" && h("p", { class: "guess" }, "Best guess ", h("b", {}, guess)),
     meter,
-    h("output", {}, percent(object.probability)),
+    h("b", {}, percent(object.probability)),
   );
 }
 

@@ -13,6 +13,8 @@ import { Stage } from "./stage.js";
 import { teach } from "./teach.js";
 
 const SAME_BOX = 0.6;
+const FEW = 5; // Objects asked for at first: what stands out.
+const MANY = 20;
 
 class Recognise {
   #file = null;
@@ -20,12 +22,13 @@ class Recognise {
   #objects = [];
   #drawn = []; // Boxes drawn by hand for this picture: the detector may not find them by itself.
   #asked = null;
+  #most = FEW;
   #draftForm = null;
 
   constructor(root) {
     this.root = root;
     this.stage = new Stage({ onSelect: (index) => this.#focusCard(index), onDraft: (box, done) => this.#draftChanged(box, done) });
-    this.summary = h("p", { class: "summary" });
+    this.summary = h("h1", { class: "summary", tabindex: "-1" });
     this.draftSlot = h("div", { class: "slot" });
     this.cards = h("ol", { class: "cards", "aria-label": "Things in the picture", onpointerleave: () => this.stage.mark(null) });
     this.drawButton = button("Draw a box", "box", { title: "Draw a box around a thing (B)", onclick: () => this.stage.draft.begin() });
@@ -52,6 +55,7 @@ class Recognise {
     this.#asked?.abort();
     this.#file = file;
     this.#drawn = [];
+    this.#most = FEW;
     this.start.hidden = true;
     this.work.hidden = false;
     this.#clearDraft();
@@ -60,6 +64,8 @@ class Recognise {
     this.#photo = photo;
     if (photo) this.stage.show(photo);
     await this.#run();
+    // The field that chose the picture may be hidden by now, and the focus with it.
+    if (document.activeElement === document.body) this.summary.focus({ preventScroll: true });
   }
 
   async #run(minRevision) {
@@ -84,7 +90,7 @@ class Recognise {
     const file = this.#file;
     try {
       const [found, drawn] = await Promise.all([
-        api.recognize(file, current(), options),
+        api.recognize(file, current(), { ...options, most: this.#most }),
         this.#drawn.length > 0 ? api.recognize(file, current(), { ...options, boxes: this.#drawn }) : null,
       ]);
       const own = drawn?.objects ?? [];
@@ -98,7 +104,7 @@ class Recognise {
 
   /** A gallery that is only named so far knows nothing, but the things in the picture can be shown. */
   async #askWithoutGallery(signal) {
-    const { image, objects } = await api.detect(this.#file, signal);
+    const { image, objects } = await api.detect(this.#file, this.#most, signal);
     const whole = { box: [0, 0, image.width, image.height], score: null };
     const unknown = (object) => ({
       box: object.box, source: object === whole ? "whole" : "detector", detection_score: object.score, decision: "unknown",
@@ -139,8 +145,16 @@ class Recognise {
       h("b", {}, count(objects.length, "thing")), objects.length > 0 ? `, ${known} known` : "",
       h("span", { class: "soft" }, ` in ${(milliseconds / 1000).toFixed(2)} s`),
     );
+    const full = objects.filter((object) => object.source === "detector").length >= FEW;
+    if (full && this.#most === FEW) this.cards.append(h("li", {}, button("Look for more things", "search", { onclick: () => this.#lookForMore() })));
     if (objects.length === 0) this.cards.append(h("li", { class: "hint" }, "Nothing stood out. Draw a box around a thing to name it."));
     announce(sentenceOf(objects));
+  }
+
+  async #lookForMore() {
+    this.#most = MANY;
+    await this.#run();
+    this.#focusCard(Math.min(FEW, this.#objects.length - 1));
   }
 
   #focusCard(index) {

@@ -20,10 +20,10 @@ async function itemLabelled(label) {
  * Add pictures under a label: to the item that has the label, else as a new item. With `negative` they are
  * remembered as things that must not be recognised. Gives the service's answer.
  */
-export async function teach({ files, label = "", negative = false, box }) {
+export async function teach({ files, label = "", negative = false, box, whole }) {
   const wanted = asLabel(label);
   const there = negative ? null : await itemLabelled(wanted);
-  const answer = await api.enrol({ files, gallery: current(), label: wanted, negative, itemId: there?.id, box });
+  const answer = await api.enrol({ files, gallery: current(), label: wanted, negative, itemId: there?.id, box, whole });
   touched();
   const sentence = negative
     ? "Noted: this will not be recognised."

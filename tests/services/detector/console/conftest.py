@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.services.detector.console.stack import Stack, running
 
 CHROMIUM = os.environ.get("KENSPECKLE_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-ACTION_MS = 8_000
+ACTION_MS = 20_000
 WATCH = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective));
@@ -24,6 +24,7 @@ addEventListener("securitypolicyviolation", (event) => violations.push(event.vio
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"NO BROWSER: {CHROMIUM} is missing; install Chromium or set KENSPECKLE_CHROMIUM")
+    expect.set_options(timeout=ACTION_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM)
         yield chromium

@@ -11,16 +11,19 @@ from tests.services.detector.console.steps import enrol, items, upload
 pytestmark = pytest.mark.browser
 
 
-def test_an_empty_gallery_tells_the_first_step(page: Page) -> None:
+def test_an_empty_gallery_tells_the_first_step(page: Page, stack: Stack, gallery: str) -> None:
     page.goto("/#gallery")
     expect(page.get_by_role("heading", name="Nothing here yet.")).to_be_visible()
     page.locator(".empty").get_by_role("button", name="Add a thing").click()
     dialog = page.get_by_role("dialog", name="Add a thing")
     dialog.locator("input[type=file]").first.set_input_files([upload("a.png", thing(20)), upload("b.png", thing(21))])
     dialog.get_by_role("combobox").fill("Two sides")
+    dialog.get_by_role("checkbox", name="It fills the whole picture").check()
     dialog.get_by_role("button", name="Add to the gallery").click()
     expect(page.locator(".tile")).to_contain_text(["Two sides"])
     expect(page.locator(".tile")).to_contain_text(["2 pictures"])
+    sources = [reference["source"] for reference in items(stack.url, gallery)[0]["references"]]
+    assert sources == ["whole", "whole"]
 
 
 def test_items_are_searched_and_paged(page: Page, stack: Stack, gallery: str) -> None:

@@ -58,7 +58,9 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, stack: Stack, gal
         expect(page.get_by_text("Take a photo").first).to_be_visible()
         assert page.evaluate(fits), "start"
         brand, chooser = page.locator(".brand").bounding_box(), page.locator(".chooser").bounding_box()
-        assert brand and chooser and brand["x"] + brand["width"] <= chooser["x"]
+        assert brand
+        assert chooser
+        assert brand["x"] + brand["width"] <= chooser["x"]
         show(page, scene(32, 33))
         assert page.evaluate(fits), "results"
         page.get_by_text("Figures and next nearest").first.click()

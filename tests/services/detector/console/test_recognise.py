@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.fixtures.bundles import scene, thing
 from tests.services.detector.console.stack import Stack
@@ -117,6 +117,27 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Page, stack: Stack
     step = 640 * 0.02
     expected = [192 + step, 120 + step * 0.8, 448, 280 + step * 0.8]
     assert box == pytest.approx(expected, abs=0.2)
+
+
+def test_more_things_are_looked_for_on_demand(page: Page) -> None:
+    answered = [5, 8]
+    page.add_init_script(KEEP_FORMS)
+    page.route("**/recognize", lambda route: answer_with_things(route, answered.pop(0)))
+    show(page, scene(18, 19))
+    expect(page.locator(".card[data-card]")).to_have_count(5)
+    page.get_by_role("button", name="Look for more things").click()
+    expect(page.locator(".card[data-card]")).to_have_count(8)
+    assert page.evaluate("forms.map((form) => form.max_objects)") == ["5", "20"]
+    expect(page.get_by_role("button", name="Look for more things")).to_have_count(0)
+
+
+def answer_with_things(route: Route, count: int) -> None:
+    """Answer in place of the service with this many unknown things."""
+    thing_at = [[60 * number, 40, 60 * number + 50, 90] for number in range(count)]
+    nothing = dict.fromkeys(("label", "item_id", "similarity", "margin", "p_value"))
+    unknown = {"source": "detector", "detection_score": 0.5, "decision": "unknown", "probability": 0.0, "reason": "."}
+    objects = [{"box": box, "candidates": [], **unknown, **nothing} for box in thing_at]
+    route.fulfill(json={"image": {"width": 640, "height": 400, "sha256": ""}, "objects": objects})
 
 
 def test_escape_removes_a_drawn_box(page: Page) -> None:
