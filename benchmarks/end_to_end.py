@@ -128,15 +128,16 @@ def main() -> None:
 def report(results: dict[str, Any]) -> str:
     """The figures as a text."""
     bare = results["networks_cpu_ms"]
+    both = sum(bare.values())
     lines = [
         "1.2 MP photos, at most six crops each; CPU ms are of all server processes",
-        f"ONNX Runtime alone, CPU: detector {bare['detector']:.1f} ms, extractor on six crops {bare['extractor']:.1f} ms",
+        f"ONNX Runtime alone: detector {bare['detector']:.1f}, extractor on six crops {bare['extractor']:.1f} ms CPU",
     ]
     for name in ("standalone", "three processes"):
         one = results[name]
         stages = ", ".join(f"{stage} {value:.1f}" for stage, value in one["stages_ms"].items())
         lines += [
-            f"{name}: {one['cpu_ms']:.1f} ms CPU a photo, {one['cpu_ms'] / sum(bare.values()):.2f} of the networks alone",
+            f"{name}: {one['cpu_ms']:.1f} ms CPU a photo, {one['cpu_ms'] / both:.2f} of the networks alone",
             f"  {one['images_per_second']:.2f} photos/s one at a time,"
             f" {one['images_per_second_two_at_a_time']:.2f} two at a time; {one['objects']:.1f} objects a photo",
             f"  wall ms, medians: {stages}",

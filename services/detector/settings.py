@@ -21,7 +21,7 @@ class DetectorSettings(CommonSettings):
     )
     threads: int = Field(default=0, ge=0, description="Threads of one model run; 0: one per core.")
     max_running: int = Field(default=0, ge=0, description="Requests worked on at the same time; 0: one per core.")
-    max_waiting: int = Field(default=32, ge=0, description="Requests that may wait; beyond it they get 429.")
+    max_waiting: int = Field(default=16, ge=0, description="Requests that may wait; beyond it they get 429.")
     upload_seconds: float = Field(default=60.0, gt=0, description="Longest time for a request's body to arrive.")
     min_score: float = Field(default=0.2, ge=0, le=1, description="Least detection score of an object.")
     enrol_score: float = Field(
