@@ -139,6 +139,10 @@ export async function referencePicture(name, referenceId, size) {
   return (await call("GET", `/galleries/${part(name)}/references/${part(referenceId)}/picture`, { query })).blob();
 }
 
+/** Begin to embed all pictures of a gallery anew; gives the job. */
+export const reembed = (name) => json(call("POST", `/galleries/${part(name)}/reembed`));
+export const job = (id) => json(call("GET", `/jobs/${part(id)}`));
+
 /** Readiness of the service, ready or not. */
 export async function readiness() {
   return (await send("GET", "/readyz")).json();

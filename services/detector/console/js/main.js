@@ -9,6 +9,9 @@ import { startStatus } from "./status.js";
 
 const VIEWS = ["recognise", "gallery", "status"];
 
+// Not the name alone: the browser would scroll to an element that the address names.
+const viewOf = (name) => document.getElementById(`view-${name}`);
+
 function startTheme() {
   const root = document.documentElement;
   const toggle = document.getElementById("theme-toggle");
@@ -28,11 +31,12 @@ function startViews(shown) {
   const show = () => {
     const wanted = location.hash.slice(1);
     if (VIEWS.includes(wanted)) view = wanted;
-    for (const each of VIEWS) document.getElementById(each).hidden = each !== view;
+    for (const each of VIEWS) viewOf(each).hidden = each !== view;
     for (const tab of document.querySelectorAll(".tabs a")) {
       if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
     }
+    scrollTo(0, 0);
     shown[view]?.();
   };
   addEventListener("hashchange", show);
@@ -41,9 +45,9 @@ function startViews(shown) {
 
 onKeyNeeded(askForKey);
 startTheme();
-startRecognise(document.getElementById("recognise"));
+startRecognise(viewOf("recognise"));
 startViews({
-  gallery: startBrowser(document.getElementById("gallery")),
-  status: startStatus(document.getElementById("status")),
+  gallery: startBrowser(viewOf("gallery")),
+  status: startStatus(viewOf("status")),
 });
 startChooser();

@@ -5,6 +5,9 @@ import { Draft } from "./draft.js";
 import { DECISIONS, guessOf, percent } from "./format.js";
 import { area } from "./geometry.js";
 
+// Ways to place a tag, best first: whole, as wide as its box, number and sign alone; above or at the foot of the box.
+const FITS = [[], ["narrow"], ["low"], ["low", "narrow"], ["short"], ["low", "short"]];
+
 export class Stage {
   #shown = null;
   #boxes = [];
@@ -70,20 +73,19 @@ export class Stage {
     return button;
   }
 
-  /** Tags that would lie on another one shrink to number and sign. */
+  /** A tag that would lie on another one becomes narrower, or goes to the foot of its box. */
   #declutter() {
     const taken = [];
     const frame = this.frame.getBoundingClientRect();
     for (const button of this.#boxes) {
       const tag = button.firstElementChild;
-      tag.classList.remove("short", "inside", "to-left");
-      tag.classList.toggle("inside", button.getBoundingClientRect().top - frame.top < tag.offsetHeight + 2);
-      tag.classList.toggle("to-left", tag.getBoundingClientRect().right > frame.right);
-      const hits = () => {
+      const top = button.getBoundingClientRect().top - frame.top;
+      for (const fit of FITS) {
+        tag.className = ["tag", ...fit, !fit.includes("low") && top < tag.offsetHeight + 6 && "inside"].filter(Boolean).join(" ");
+        tag.classList.toggle("to-left", tag.getBoundingClientRect().right > frame.right);
         const own = tag.getBoundingClientRect();
-        return taken.some((r) => own.left < r.right && r.left < own.right && own.top < r.bottom && r.top < own.bottom);
-      };
-      if (hits()) tag.classList.add("short");
+        if (!taken.some((r) => own.left < r.right && r.left < own.right && own.top < r.bottom && r.top < own.bottom)) break;
+      }
       taken.push(tag.getBoundingClientRect());
     }
   }

@@ -3,7 +3,9 @@
 import * as api from "./api.js";
 import { attempt, button, h, icon, notify } from "./dom.js";
 import { day, shortFingerprint } from "./format.js";
-import { changes, current } from "./gallery-choice.js";
+import { changes, current, touched } from "./gallery-choice.js";
+
+const POLL_MS = 500;
 
 function figure(value, name) {
   return h("div", { class: "stat" }, h("dd", {}, value.toLocaleString("en")), h("dt", {}, name));
@@ -31,8 +33,30 @@ function galleryPanel(gallery, extractor) {
       h("dt", {}, "Embeddings"), h("dd", {}, fingerprint(gallery.fingerprint)),
       h("dt", {}, "Pictures"), h("dd", {}, gallery.keep_pictures ? "kept, so it can be embedded anew" : "not kept: it cannot be embedded anew"),
       h("dt", {}, "Made"), h("dd", {}, day(gallery.created_at))),
-    differs && h("p", { class: "warning" }, icon("alert"), "These embeddings were made by another extractor than the one that runs. Embed the gallery anew to search it."),
+    differs && stalePanel(gallery),
   );
+}
+
+/** Embeddings of another extractor: the way out is to make them anew. */
+function stalePanel({ name, references }) {
+  const words = h("p", {}, "These embeddings were made by another extractor than the one that runs. The gallery can be searched again when they have been made anew.");
+  const start = button("Embed anew", "pulse", {});
+  start.addEventListener("click", () => attempt(async () => {
+    start.disabled = true;
+    try {
+      let job = await api.reembed(name);
+      while (["queued", "running"].includes(job.state)) {
+        words.textContent = `Embedding anew: ${job.done} of ${job.total ?? references}.`;
+        await new Promise((done) => setTimeout(done, POLL_MS));
+        job = await api.job(job.id);
+      }
+      if (job.state !== "done") throw new Error(`Embedding anew has ended early: ${job.message || job.state}`);
+      touched();
+    } finally {
+      start.disabled = false;
+    }
+  }));
+  return h("div", { class: "warning" }, icon("alert"), h("div", {}, words, start));
 }
 
 function missingPanel() {

@@ -40,7 +40,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def gallery(request: pytest.FixtureRequest) -> str:
     """A gallery of the test's own."""
-    return request.node.name.lower().replace("test_", "").replace("[", ".").replace("]", "")[:60]
+    name: str = request.node.name
+    return name.lower().replace("test_", "").replace("[", ".").replace("]", "")[:60]
 
 
 @pytest.fixture

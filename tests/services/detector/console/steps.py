@@ -42,7 +42,7 @@ def show(page: Page, picture: Image.Image, kind: str = "PNG") -> None:
     """Choose a picture and wait for its cards."""
     if not page.url.endswith("#recognise"):
         page.goto("/#recognise")
-    field = page.locator("#recognise input[type=file]:not([capture])")
+    field = page.locator("#view-recognise input[type=file]:not([capture])")
     field.nth(1 if page.locator(".work").is_visible() else 0).set_input_files(
         upload(f"photo.{kind.lower()}", picture, kind)
     )

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.fixtures.bundles import thing
 from tests.services.detector.console.stack import Stack
@@ -96,3 +96,28 @@ def test_status_shows_counts_revision_and_models(page: Page, stack: Stack, galle
     expect(stats).to_contain_text(["1", "1", "1", str(revision)])
     expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     expect(page.locator(".kicker")).to_have_text(["detector", "extractor"])
+
+
+def test_embeddings_of_another_extractor_are_made_anew_on_demand(page: Page, stack: Stack, gallery: str) -> None:
+    enrol(stack.url, gallery, "One", thing(27))
+    page.route("**/models", answer_with_another_extractor)
+    page.goto("/#status")
+    expect(page.locator(".warning")).to_contain_text("made by another extractor")
+    page.unroute("**/models")
+    with page.expect_response(f"**/galleries/{gallery}/reembed") as begun:
+        page.get_by_role("button", name="Embed anew").click()
+    assert begun.value.status == 202
+    expect(page.locator(".warning")).to_have_count(0)
+
+
+def answer_with_another_extractor(route: Route) -> None:
+    response = route.fetch()
+    models = [{**model, "fingerprint": "sha256:other"} for model in response.json()]
+    route.fulfill(response=response, json=models)
+
+
+def test_a_view_begins_at_its_top(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 300})
+    page.goto("/#status")
+    expect(page.get_by_role("heading", name="Readiness")).to_be_visible()
+    assert page.evaluate("scrollY") == 0

@@ -68,7 +68,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, stack: Stack, gal
         assert page.evaluate(fits), "drawing"
         for view in ("gallery", "status"):
             page.goto(f"/#{view}")
-            expect(page.locator(f"#{view} h1")).to_be_visible()
+            expect(page.locator(f"#view-{view} h1")).to_be_visible()
             assert page.evaluate(fits), view
         page.goto("/#gallery")
         page.locator(".tile").click()

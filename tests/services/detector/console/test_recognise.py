@@ -175,6 +175,6 @@ def test_a_picture_that_the_browser_cannot_show_is_recognised_all_the_same(page:
 def test_what_is_not_a_picture_gets_a_sentence(page: Page) -> None:
     page.goto("/")
     file: FilePayload = {"name": "photo.png", "mimeType": "image/png", "buffer": b"not a picture"}
-    page.locator("#recognise input[type=file]").first.set_input_files(file)
+    page.locator("#view-recognise input[type=file]").first.set_input_files(file)
     expect(page.get_by_role("alert")).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
