@@ -37,10 +37,18 @@ function addressOf(path, query) {
 
 async function send(method, path, { query = {}, json, form, headers = {}, signal } = {}) {
   const key = sessionStorage.getItem(KEY);
-  const sent = { ...headers, ...(key && { Authorization: `Bearer ${key}` }), ...(json && { "Content-Type": "application/json" }) };
+  const sent = {
+    ...headers,
+    ...(key && { Authorization: `Bearer ${key}` }),
+    ...(json && { "Content-Type": "application/json" }),
+  };
   try {
     return await fetch(addressOf(path, query), {
-      method, headers: sent, signal, credentials: "omit", body: json ? JSON.stringify(json) : form,
+      method,
+      headers: sent,
+      signal,
+      credentials: "omit",
+      body: json ? JSON.stringify(json) : form,
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -116,7 +124,8 @@ export const createGallery = (name) => json(call("POST", "/galleries", { json: {
 export const gallery = (name) => json(call("GET", `/galleries/${part(name)}`));
 
 /** Items of a gallery, a page at a time. `filters`: label, q, cursor, limit. */
-export const items = (name, filters, signal) => json(call("GET", `/galleries/${part(name)}/items`, { query: filters, signal }));
+export const items = (name, filters, signal) =>
+  json(call("GET", `/galleries/${part(name)}/items`, { query: filters, signal }));
 
 /** An item with the ETag that a change of it has to name. */
 export async function item(name, id) {

@@ -20,7 +20,11 @@ function tile(item) {
     {},
     h(
       "button",
-      { type: "button", class: item.negative ? "tile negative" : "tile", onclick: () => attempt(() => openItem(item.id)) },
+      {
+        type: "button",
+        class: item.negative ? "tile negative" : "tile",
+        onclick: () => attempt(() => openItem(item.id)),
+      },
       first ? thumb(current(), first.id, "") : h("span", { class: "thumb" }, icon("picture")),
       h("span", { class: "tile-label" }, labelOf(item)),
       h("span", { class: "soft" }, count(item.references.length, "picture")),
@@ -31,7 +35,11 @@ function tile(item) {
 /** Ask for pictures of one thing and its label. */
 function addDialog() {
   let files = [];
-  const chosen = h("p", { class: "field-hint", "aria-live": "polite" }, "One is enough; three from different sides are better.");
+  const chosen = h(
+    "p",
+    { class: "field-hint", "aria-live": "polite" },
+    "One is enough; three from different sides are better.",
+  );
   const { element, field } = labelField({ name: "Label", placeholder: "What is it?" });
   const fills = h("input", { type: "checkbox" });
   const choose = (added) => {
@@ -61,16 +69,37 @@ class Browser {
   constructor(root) {
     this.root = root;
     this.title = h("h1", {});
-    this.search = h("input", { type: "search", id: "gallery-search", placeholder: "Search labels", autocomplete: "off", oninput: once(200, () => this.load()) });
+    this.search = h("input", {
+      type: "search",
+      id: "gallery-search",
+      placeholder: "Search labels",
+      autocomplete: "off",
+      oninput: once(200, () => this.load()),
+    });
     this.grid = h("ul", { class: "grid", "aria-label": "Items" });
     this.more = button("Show more", null, { hidden: true, onclick: () => attempt(() => this.#append()) });
     this.empty = h("div", { class: "empty", hidden: true });
     root.append(
-      h("div", { class: "view-head" }, this.title,
-        h("div", { class: "view-tools" },
-          h("label", { class: "search" }, icon("search"), h("span", { class: "visually-hidden" }, "Search labels"), this.search),
-          button("Add a thing", "plus", { class: "primary", onclick: addDialog }))),
-      this.grid, this.empty, h("div", { class: "more" }, this.more),
+      h(
+        "div",
+        { class: "view-head" },
+        this.title,
+        h(
+          "div",
+          { class: "view-tools" },
+          h(
+            "label",
+            { class: "search" },
+            icon("search"),
+            h("span", { class: "visually-hidden" }, "Search labels"),
+            this.search,
+          ),
+          button("Add a thing", "plus", { class: "primary", onclick: addDialog }),
+        ),
+      ),
+      this.grid,
+      this.empty,
+      h("div", { class: "more" }, this.more),
     );
     const reload = () => !root.hidden && this.load();
     changes.addEventListener("change", reload);
@@ -113,10 +142,21 @@ class Browser {
     this.empty.hidden = !isEmpty;
     if (!isEmpty) return;
     const wanted = this.search.value.trim();
-    this.empty.replaceChildren(...(wanted
-      ? [h("h2", {}, `Nothing here is called “${wanted}”.`), h("p", {}, "Search looks for a part of the label.")]
-      : [emblem(), h("h2", {}, "Nothing here yet."), h("p", {}, "Add a thing with one picture of it, or name one in a picture that you recognise."),
-        h("div", { class: "tools" }, button("Add a thing", "plus", { class: "primary", onclick: addDialog }), h("a", { class: "as-button", href: "#recognise" }, icon("scan"), h("span", {}, "Recognise a picture")))]));
+    this.empty.replaceChildren(
+      ...(wanted
+        ? [h("h2", {}, `Nothing here is called “${wanted}”.`), h("p", {}, "Search looks for a part of the label.")]
+        : [
+            emblem(),
+            h("h2", {}, "Nothing here yet."),
+            h("p", {}, "Add a thing with one picture of it, or name one in a picture that you recognise."),
+            h(
+              "div",
+              { class: "tools" },
+              button("Add a thing", "plus", { class: "primary", onclick: addDialog }),
+              h("a", { class: "as-button", href: "#recognise" }, icon("scan"), h("span", {}, "Recognise a picture")),
+            ),
+          ]),
+    );
   }
 }
 

@@ -23,17 +23,26 @@ export function nameForm({ name, placeholder, confirm, onName, onCancel, onNegat
   };
   const element = h(
     "form",
-    { class: "name-form", onsubmit: (event) => {
-      event.preventDefault();
-      run(() => onName(field.value));
-    } },
+    {
+      class: "name-form",
+      onsubmit: (event) => {
+        event.preventDefault();
+        run(() => onName(field.value));
+      },
+    },
     h("div", { class: "name-row" }, combo, submit),
-    (onCancel || onNegative) && h(
-      "div",
-      { class: "actions small" },
-      onNegative && button("It is nothing of mine", "block", { class: "quiet", onclick: () => run(onNegative), title: "Remember it as a thing that must not be recognised" }),
-      onCancel && button("Cancel", null, { class: "quiet", onclick: onCancel }),
-    ),
+    (onCancel || onNegative) &&
+      h(
+        "div",
+        { class: "actions small" },
+        onNegative &&
+          button("It is nothing of mine", "block", {
+            class: "quiet",
+            onclick: () => run(onNegative),
+            title: "Remember it as a thing that must not be recognised",
+          }),
+        onCancel && button("Cancel", null, { class: "quiet", onclick: onCancel }),
+      ),
   );
   return { element, field };
 }
@@ -45,12 +54,13 @@ function compare(photo, object) {
     "div",
     { class: "compare" },
     h("figure", {}, h("span", { class: "thumb" }, cut(photo, object.box, 320)), h("figcaption", {}, "In the picture")),
-    nearest && h(
-      "figure",
-      {},
-      thumb(current(), nearest.reference_id, nearest.label ?? "a negative", 320),
-      h("figcaption", {}, words),
-    ),
+    nearest &&
+      h(
+        "figure",
+        {},
+        thumb(current(), nearest.reference_id, nearest.label ?? "a negative", 320),
+        h("figcaption", {}, words),
+      ),
   );
 }
 
@@ -101,24 +111,33 @@ function details(object, onOpen) {
 function others(object, onOpen) {
   const rest = object.candidates.slice(1, 5);
   if (rest.length === 0) return null;
-  return h("ul", { class: "others", "aria-label": "Next nearest" }, rest.map((candidate) => h(
-    "li",
-    {},
-    h(
-      "button",
-      { type: "button", class: "other", onclick: () => onOpen(candidate.item_id) },
-      thumb(current(), candidate.reference_id, "", 96),
-      h("span", { class: "other-label" }, candidate.label ?? "Negative"),
-      h("span", { class: "soft" }, candidate.similarity.toFixed(2)),
+  return h(
+    "ul",
+    { class: "others", "aria-label": "Next nearest" },
+    rest.map((candidate) =>
+      h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", class: "other", onclick: () => onOpen(candidate.item_id) },
+          thumb(current(), candidate.reference_id, "", 96),
+          h("span", { class: "other-label" }, candidate.label ?? "Negative"),
+          h("span", { class: "soft" }, candidate.similarity.toFixed(2)),
+        ),
+      ),
     ),
-  )));
+  );
 }
 
 /** Ways to say what it really is: one press for a guess, a field for anything else. */
 function naming(object, number, act) {
-  const choices = object.decision === "ambiguous"
-    ? [object.label, rivalOf(object)?.label].filter(Boolean)
-    : object.decision === "unknown" ? [guessOf(object)].filter(Boolean) : [];
+  const choices =
+    object.decision === "ambiguous"
+      ? [object.label, rivalOf(object)?.label].filter(Boolean)
+      : object.decision === "unknown"
+        ? [guessOf(object)].filter(Boolean)
+        : [];
   const form = nameForm({
     name: `Right label of thing ${number}`,
     placeholder: object.decision === "unknown" ? "What is it?" : "What is it really?",
@@ -127,13 +146,19 @@ function naming(object, number, act) {
     onNegative: object.decision === "unknown" ? null : () => act.onNegative(object),
     onCancel: object.decision === "unknown" ? null : () => show(false),
   });
-  const open = button(object.decision === "known" ? "Correct the label" : "Something else", "pencil", { class: "quiet", onclick: () => show(true) });
+  const open = button(object.decision === "known" ? "Correct the label" : "Something else", "pencil", {
+    class: "quiet",
+    onclick: () => show(true),
+  });
   const bar = h(
     "div",
     { class: "actions small" },
-    choices.map((label) => button(`It is ${label}`, "check", { class: "choice", onclick: () => act.onName(object, label) })),
+    choices.map((label) =>
+      button(`It is ${label}`, "check", { class: "choice", onclick: () => act.onName(object, label) }),
+    ),
     object.decision !== "unknown" && open,
-    object.decision === "known" && button("Show in gallery", "grid", { class: "quiet", onclick: () => act.onOpen(object.item_id) }),
+    object.decision === "known" &&
+      button("Show in gallery", "grid", { class: "quiet", onclick: () => act.onOpen(object.item_id) }),
   );
   const show = (shown) => {
     form.element.hidden = !shown;
@@ -149,7 +174,13 @@ export function objectCard(photo, object, index, act) {
   const { word, icon: sign } = DECISIONS[object.decision];
   return h(
     "li",
-    { class: `card ${object.decision}`, "data-card": index, tabindex: "-1", onfocusin: () => act.onFocus(index), onpointerenter: () => act.onFocus(index) },
+    {
+      class: `card ${object.decision}`,
+      "data-card": index,
+      tabindex: "-1",
+      onfocusin: () => act.onFocus(index),
+      onpointerenter: () => act.onFocus(index),
+    },
     h(
       "header",
       {},

@@ -51,8 +51,17 @@ export function notify(sentence, kind = "note", details = []) {
     "div",
     { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" },
     icon(kind === "good" ? "check" : "alert"),
-    h("div", { class: "notice-text" }, h("p", {}, sentence), details.map((line) => h("p", { class: "soft" }, line))),
-    h("button", { type: "button", class: "quiet square", "aria-label": "Dismiss", onclick: () => notice.remove() }, icon("close")),
+    h(
+      "div",
+      { class: "notice-text" },
+      h("p", {}, sentence),
+      details.map((line) => h("p", { class: "soft" }, line)),
+    ),
+    h(
+      "button",
+      { type: "button", class: "quiet square", "aria-label": "Dismiss", onclick: () => notice.remove() },
+      icon("close"),
+    ),
   );
   const notices = document.getElementById("notices");
   while (notices.childElementCount >= 3) notices.firstElementChild.remove();

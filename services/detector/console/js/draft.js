@@ -7,7 +7,8 @@ const DRAG_STARTS_AT = 6; // CSS pixels: less is a press on what lies there.
 const STEP = 0.02; // Share of the picture's long side per arrow key; with Alt a fifth of it.
 const LEAST = 0.02; // Least side of a box, as a share of the long side.
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const HELP = "New box. Arrow keys move it, with Shift they resize it, with Alt by smaller steps. Enter names it, Escape removes it.";
+const HELP =
+  "New box. Arrow keys move it, with Shift they resize it, with Alt by smaller steps. Enter names it, Escape removes it.";
 
 export class Draft {
   #photoOf;
@@ -20,8 +21,21 @@ export class Draft {
     this.#frame = frame;
     this.#photoOf = photoOf;
     this.#onDraft = onDraft;
-    const corners = ["nw", "ne", "sw", "se"].map((corner) => h("span", { class: `corner ${corner}`, "data-corner": corner }));
-    this.element = h("div", { class: "draft", role: "application", "aria-roledescription": "box", "aria-label": HELP, tabindex: "0", hidden: true }, corners);
+    const corners = ["nw", "ne", "sw", "se"].map((corner) =>
+      h("span", { class: `corner ${corner}`, "data-corner": corner }),
+    );
+    this.element = h(
+      "div",
+      {
+        class: "draft",
+        role: "application",
+        "aria-roledescription": "box",
+        "aria-label": HELP,
+        tabindex: "0",
+        hidden: true,
+      },
+      corners,
+    );
     this.element.addEventListener("keydown", (event) => this.#key(event));
     frame.addEventListener("pointerdown", (event) => this.#press(event));
   }

@@ -38,9 +38,23 @@ export async function refreshChooser() {
 }
 
 function createDialog() {
-  const hint = h("p", { class: "field-hint", id: "new-gallery-hint" }, "Small letters, digits, dot, dash and underscore, such as pantry or tool-shed.");
-  const field = h("input", { id: "new-gallery", required: true, maxlength: 63, autocomplete: "off", autocapitalize: "none", spellcheck: "false", "aria-describedby": hint.id });
-  field.addEventListener("input", () => field.setCustomValidity(NAME.test(field.value) || !field.value ? "" : hint.textContent));
+  const hint = h(
+    "p",
+    { class: "field-hint", id: "new-gallery-hint" },
+    "Small letters, digits, dot, dash and underscore, such as pantry or tool-shed.",
+  );
+  const field = h("input", {
+    id: "new-gallery",
+    required: true,
+    maxlength: 63,
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+    "aria-describedby": hint.id,
+  });
+  field.addEventListener("input", () =>
+    field.setCustomValidity(NAME.test(field.value) || !field.value ? "" : hint.textContent),
+  );
   openDialog({
     title: "New gallery",
     body: [h("label", { for: field.id }, "Name"), field, hint],

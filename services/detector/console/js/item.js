@@ -12,7 +12,13 @@ function confirming(words, question, action) {
   const ask = button(words, "trash", { class: "quiet danger" });
   const sure = button("Delete", "trash", { class: "danger-solid" });
   const keep = button("Keep", null, { class: "quiet" });
-  const asking = h("span", { class: "confirming", role: "group", "aria-label": question, hidden: true }, h("span", {}, question), sure, keep);
+  const asking = h(
+    "span",
+    { class: "confirming", role: "group", "aria-label": question, hidden: true },
+    h("span", {}, question),
+    sure,
+    keep,
+  );
   const show = (isAsking) => {
     asking.hidden = !isAsking;
     ask.hidden = isAsking;
@@ -61,29 +67,60 @@ class ItemView {
     return [
       item.label !== null && this.#relabelForm(),
       h("h3", {}, count(item.references.length, "picture")),
-      h("ul", { class: "references" }, item.references.map((reference, index) => this.#reference(reference, index))),
-      h("dl", { class: "facts" },
-        h("dt", {}, "Id"), h("dd", {}, h("code", {}, item.id)),
-        h("dt", {}, "Added"), h("dd", {}, day(item.created_at)),
-        meta.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, typeof value === "string" ? value : JSON.stringify(value))])),
-      h("div", { class: "actions" }, confirming("Delete this item", `Delete it with ${count(item.references.length, "picture")}?`, () => this.#delete())),
+      h(
+        "ul",
+        { class: "references" },
+        item.references.map((reference, index) => this.#reference(reference, index)),
+      ),
+      h(
+        "dl",
+        { class: "facts" },
+        h("dt", {}, "Id"),
+        h("dd", {}, h("code", {}, item.id)),
+        h("dt", {}, "Added"),
+        h("dd", {}, day(item.created_at)),
+        meta.flatMap(([name, value]) => [
+          h("dt", {}, name),
+          h("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
+        ]),
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        confirming("Delete this item", `Delete it with ${count(item.references.length, "picture")}?`, () =>
+          this.#delete(),
+        ),
+      ),
     ].filter(Boolean);
   }
 
   #relabelForm() {
-    const field = h("input", { id: "relabel", value: this.item.label, required: true, maxlength: 256, autocomplete: "off" });
-    const rename = () => changing(async () => {
-      const label = asLabel(field.value);
-      await api.patchItem(current(), this.id, this.etag, { label });
-      await this.#changed();
-      notify(`It is called “${label}” now.`, "good");
-    }, () => this.#changed());
+    const field = h("input", {
+      id: "relabel",
+      value: this.item.label,
+      required: true,
+      maxlength: 256,
+      autocomplete: "off",
+    });
+    const rename = () =>
+      changing(
+        async () => {
+          const label = asLabel(field.value);
+          await api.patchItem(current(), this.id, this.etag, { label });
+          await this.#changed();
+          notify(`It is called “${label}” now.`, "good");
+        },
+        () => this.#changed(),
+      );
     return h(
       "form",
-      { class: "relabel", onsubmit: (event) => {
-        event.preventDefault();
-        attempt(rename);
-      } },
+      {
+        class: "relabel",
+        onsubmit: (event) => {
+          event.preventDefault();
+          attempt(rename);
+        },
+      },
       h("label", { for: field.id }, "Label"),
       h("div", { class: "name-row" }, field, h("button", { type: "submit", class: "primary" }, "Rename")),
     );
@@ -98,11 +135,18 @@ class ItemView {
     remove.addEventListener("click", () => {
       const sure = button("Delete", "trash", { class: "danger-solid" });
       const keep = button("Keep", null, {});
-      const question = h("div", { class: "tile-question", role: "group", "aria-label": `Delete ${words}?` }, sure, keep);
-      sure.addEventListener("click", () => attempt(async () => {
-        await api.deleteReference(current(), this.id, reference.id);
-        await this.#changed();
-      }));
+      const question = h(
+        "div",
+        { class: "tile-question", role: "group", "aria-label": `Delete ${words}?` },
+        sure,
+        keep,
+      );
+      sure.addEventListener("click", () =>
+        attempt(async () => {
+          await api.deleteReference(current(), this.id, reference.id);
+          await this.#changed();
+        }),
+      );
       keep.addEventListener("click", () => {
         question.remove();
         remove.focus();
@@ -114,12 +158,15 @@ class ItemView {
   }
 
   #delete() {
-    return changing(async () => {
-      await api.deleteItem(current(), this.id, this.etag);
-      touched();
-      this.dialog.close();
-      notify(`${labelOf(this.item)} is deleted.`, "good");
-    }, () => this.#changed());
+    return changing(
+      async () => {
+        await api.deleteItem(current(), this.id, this.etag);
+        touched();
+        this.dialog.close();
+        notify(`${labelOf(this.item)} is deleted.`, "good");
+      },
+      () => this.#changed(),
+    );
   }
 }
 

@@ -15,12 +15,25 @@ export function askForKey(wasRefused) {
 
 function ask(wasRefused) {
   return new Promise((resolve, reject) => {
-    const field = h("input", { id: "key-field", type: "password", required: true, autocomplete: "off", spellcheck: "false", autofocus: true });
+    const field = h("input", {
+      id: "key-field",
+      type: "password",
+      required: true,
+      autocomplete: "off",
+      spellcheck: "false",
+      autofocus: true,
+    });
     openDialog({
       title: "This service asks for a key",
       body: [
         wasRefused && h("p", { class: "field-error", role: "alert" }, "That key was not accepted."),
-        h("p", {}, "Keys are made with ", h("code", {}, "kenspeckle key create"), ". Yours stays in this tab and is forgotten when the tab closes."),
+        h(
+          "p",
+          {},
+          "Keys are made with ",
+          h("code", {}, "kenspeckle key create"),
+          ". Yours stays in this tab and is forgotten when the tab closes.",
+        ),
         h("label", { for: field.id }, "Key"),
         field,
       ],

@@ -20,12 +20,34 @@ async function suggestions(text, signal) {
 export function labelField({ name, value = "", placeholder = "" }) {
   const listId = uniqueId("labels");
   const fieldId = uniqueId("label");
-  const list = h("ul", { class: "options", role: "listbox", id: listId, "aria-label": "Labels of this gallery", hidden: true });
-  const field = h("input", {
-    id: fieldId, class: "label-input", value, placeholder, required: true, maxlength: 256, autocomplete: "off", role: "combobox",
-    "aria-expanded": "false", "aria-controls": listId, "aria-autocomplete": "list", enterkeyhint: "done",
+  const list = h("ul", {
+    class: "options",
+    role: "listbox",
+    id: listId,
+    "aria-label": "Labels of this gallery",
+    hidden: true,
   });
-  const element = h("div", { class: "combo" }, h("label", { class: "visually-hidden", for: fieldId }, name), field, list);
+  const field = h("input", {
+    id: fieldId,
+    class: "label-input",
+    value,
+    placeholder,
+    required: true,
+    maxlength: 256,
+    autocomplete: "off",
+    role: "combobox",
+    "aria-expanded": "false",
+    "aria-controls": listId,
+    "aria-autocomplete": "list",
+    enterkeyhint: "done",
+  });
+  const element = h(
+    "div",
+    { class: "combo" },
+    h("label", { class: "visually-hidden", for: fieldId }, name),
+    field,
+    list,
+  );
   let active = -1;
   let asked = null;
 
@@ -53,7 +75,13 @@ export function labelField({ name, value = "", placeholder = "" }) {
     h(
       "li",
       // A press must not take the focus from the field before it is picked.
-      { role: "option", id: uniqueId("option"), "aria-selected": "false", onpointerdown: (event) => event.preventDefault(), onclick: () => pick(item.label) },
+      {
+        role: "option",
+        id: uniqueId("option"),
+        "aria-selected": "false",
+        onpointerdown: (event) => event.preventDefault(),
+        onclick: () => pick(item.label),
+      },
       item.references.length > 0 && thumb(current(), item.references[0].id, "", 64),
       h("span", {}, item.label),
     );

@@ -15,7 +15,8 @@ const viewOf = (name) => document.getElementById(`view-${name}`);
 function startTheme() {
   const root = document.documentElement;
   const toggle = document.getElementById("theme-toggle");
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
+  const isDark = () =>
+    root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   const name = () => toggle.setAttribute("aria-label", isDark() ? "Switch to light" : "Switch to dark");
   toggle.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";

@@ -27,23 +27,60 @@ class Recognise {
 
   constructor(root) {
     this.root = root;
-    this.stage = new Stage({ onSelect: (index) => this.#focusCard(index), onDraft: (box, done) => this.#draftChanged(box, done) });
+    this.stage = new Stage({
+      onSelect: (index) => this.#focusCard(index),
+      onDraft: (box, done) => this.#draftChanged(box, done),
+    });
     this.summary = h("h1", { class: "summary", tabindex: "-1" });
     this.draftSlot = h("div", { class: "slot" });
-    this.cards = h("ol", { class: "cards", "aria-label": "Things in the picture", onpointerleave: () => this.stage.mark(null) });
-    this.drawButton = button("Draw a box", "box", { title: "Draw a box around a thing (B)", onclick: () => this.stage.draft.begin() });
+    this.cards = h("ol", {
+      class: "cards",
+      "aria-label": "Things in the picture",
+      onpointerleave: () => this.stage.mark(null),
+    });
+    this.drawButton = button("Draw a box", "box", {
+      title: "Draw a box around a thing (B)",
+      onclick: () => this.stage.draft.begin(),
+    });
     this.work = h(
       "div",
       { class: "work", hidden: true },
-      h("div", { class: "work-stage" }, this.stage.element, h("div", { class: "tools" }, this.drawButton, chooserButtons((files) => this.open(files[0]), { words: "Another picture", main: false }))),
+      h(
+        "div",
+        { class: "work-stage" },
+        this.stage.element,
+        h(
+          "div",
+          { class: "tools" },
+          this.drawButton,
+          chooserButtons((files) => this.open(files[0]), { words: "Another picture", main: false }),
+        ),
+      ),
       h("div", { class: "work-results" }, this.summary, this.draftSlot, this.cards),
     );
     this.start = h(
       "div",
       { class: "start" },
-      h("div", { class: "drop" }, emblem(), h("h1", {}, "Show it a thing once."), h("p", { class: "lead" }, "From then on Kenspeckle knows the thing when it sees it."),
-        h("div", { class: "tools" }, chooserButtons((files) => this.open(files[0]))),
-        h("p", { class: "soft pointer-only" }, "or drop a picture anywhere, or paste one with ", h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "V"))),
+      h(
+        "div",
+        { class: "drop" },
+        emblem(),
+        h("h1", {}, "Show it a thing once."),
+        h("p", { class: "lead" }, "From then on Kenspeckle knows the thing when it sees it."),
+        h(
+          "div",
+          { class: "tools" },
+          chooserButtons((files) => this.open(files[0])),
+        ),
+        h(
+          "p",
+          { class: "soft pointer-only" },
+          "or drop a picture anywhere, or paste one with ",
+          h("kbd", {}, "Ctrl"),
+          " ",
+          h("kbd", {}, "V"),
+        ),
+      ),
       steps(),
     );
     root.append(this.start, this.work);
@@ -107,8 +144,17 @@ class Recognise {
     const { image, objects } = await api.detect(this.#file, this.#most, signal);
     const whole = { box: [0, 0, image.width, image.height], score: null };
     const unknown = (object) => ({
-      box: object.box, source: object === whole ? "whole" : "detector", detection_score: object.score, decision: "unknown",
-      label: null, item_id: null, probability: 0, similarity: null, margin: null, p_value: null, candidates: [],
+      box: object.box,
+      source: object === whole ? "whole" : "detector",
+      detection_score: object.score,
+      decision: "unknown",
+      label: null,
+      item_id: null,
+      probability: 0,
+      similarity: null,
+      margin: null,
+      p_value: null,
+      candidates: [],
       reason: "This gallery has no things yet.",
     });
     return { image, objects: (objects.length > 0 ? objects : [whole]).map(unknown) };
@@ -119,7 +165,10 @@ class Recognise {
     this.drawButton.disabled = this.#photo === null;
     if (this.#objects.length > 0) return;
     this.summary.textContent = "Looking…";
-    this.cards.replaceChildren(h("li", { class: "card skeleton", "aria-hidden": "true" }), h("li", { class: "card skeleton", "aria-hidden": "true" }));
+    this.cards.replaceChildren(
+      h("li", { class: "card skeleton", "aria-hidden": "true" }),
+      h("li", { class: "card skeleton", "aria-hidden": "true" }),
+    );
   }
 
   #showFailure() {
@@ -142,12 +191,15 @@ class Recognise {
     this.cards.replaceChildren(...objects.map((object, index) => objectCard(this.#photo, object, index, act)));
     const known = objects.filter((object) => object.decision === "known").length;
     this.summary.replaceChildren(
-      h("b", {}, count(objects.length, "thing")), objects.length > 0 ? `, ${known} known` : "",
+      h("b", {}, count(objects.length, "thing")),
+      objects.length > 0 ? `, ${known} known` : "",
       h("span", { class: "soft" }, ` in ${(milliseconds / 1000).toFixed(2)} s`),
     );
     const full = objects.filter((object) => object.source === "detector").length >= FEW;
-    if (full && this.#most === FEW) this.cards.append(h("li", {}, button("Look for more things", "search", { onclick: () => this.#lookForMore() })));
-    if (objects.length === 0) this.cards.append(h("li", { class: "hint" }, "Nothing stood out. Draw a box around a thing to name it."));
+    if (full && this.#most === FEW)
+      this.cards.append(h("li", {}, button("Look for more things", "search", { onclick: () => this.#lookForMore() })));
+    if (objects.length === 0)
+      this.cards.append(h("li", { class: "hint" }, "Nothing stood out. Draw a box around a thing to name it."));
     announce(sentenceOf(objects));
   }
 
@@ -160,7 +212,10 @@ class Recognise {
   #focusCard(index) {
     const card = this.cards.querySelector(`[data-card="${index}"]`);
     card.focus({ preventScroll: true });
-    card.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    card.scrollIntoView({
+      block: "nearest",
+      behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+    });
   }
 
   #clearDraft() {
@@ -189,13 +244,25 @@ class Recognise {
       onName: (label) => this.#teach({ label, box: this.stage.draft.box, drawn: true }),
       onCancel: () => this.#draftChanged(null, true),
     });
-    this.draftSlot.replaceChildren(h(
-      "section",
-      { class: "card new", "aria-label": "New thing" },
-      h("header", {}, h("span", { class: "badge plain" }, icon("plus"), "New thing")),
-      h("div", { class: "new-thing" }, this.draftPreview, h("div", {}, h("h3", {}, "What is in the box?"), h("p", { class: "soft" }, "One picture is enough to begin with."))),
-      this.#draftForm.element,
-    ));
+    this.draftSlot.replaceChildren(
+      h(
+        "section",
+        { class: "card new", "aria-label": "New thing" },
+        h("header", {}, h("span", { class: "badge plain" }, icon("plus"), "New thing")),
+        h(
+          "div",
+          { class: "new-thing" },
+          this.draftPreview,
+          h(
+            "div",
+            {},
+            h("h3", {}, "What is in the box?"),
+            h("p", { class: "soft" }, "One picture is enough to begin with."),
+          ),
+        ),
+        this.#draftForm.element,
+      ),
+    );
     this.draftSlot.firstElementChild.scrollIntoView({ block: "nearest" });
   }
 
@@ -252,7 +319,16 @@ export function startRecognise(root) {
   });
   addEventListener("keydown", (event) => {
     const isTyping = event.target.closest("input, select, textarea, dialog");
-    if (event.key === "b" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey && !root.hidden && !view.work.hidden && !view.drawButton.disabled) {
+    if (
+      event.key === "b" &&
+      !isTyping &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      !event.altKey &&
+      !root.hidden &&
+      !view.work.hidden &&
+      !view.drawButton.disabled
+    ) {
       event.preventDefault();
       view.stage.draft.begin();
     }

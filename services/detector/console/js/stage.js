@@ -63,10 +63,22 @@ export class Stage {
     const guess = guessOf(object);
     const words = object.decision === "unknown" ? "Unknown" : object.label;
     const spoken = `${index + 1}: ${word}${guess ? `, ${guess}, ${percent(object.probability)}` : ""}`;
-    const tag = h("span", { class: "tag", "aria-hidden": "true" }, h("b", {}, String(index + 1)), icon(sign), h("span", { class: "tag-label" }, words));
+    const tag = h(
+      "span",
+      { class: "tag", "aria-hidden": "true" },
+      h("b", {}, String(index + 1)),
+      icon(sign),
+      h("span", { class: "tag-label" }, words),
+    );
     const button = h(
       "button",
-      { type: "button", class: `object ${object.decision}`, "data-object": index, "aria-label": spoken, onclick: () => this.#onSelect(index) },
+      {
+        type: "button",
+        class: `object ${object.decision}`,
+        "data-object": index,
+        "aria-label": spoken,
+        onclick: () => this.#onSelect(index),
+      },
       tag,
     );
     place(button, object.box, this.#shown);
@@ -81,10 +93,13 @@ export class Stage {
       const tag = button.firstElementChild;
       const top = button.getBoundingClientRect().top - frame.top;
       for (const fit of FITS) {
-        tag.className = ["tag", ...fit, !fit.includes("low") && top < tag.offsetHeight + 6 && "inside"].filter(Boolean).join(" ");
+        tag.className = ["tag", ...fit, !fit.includes("low") && top < tag.offsetHeight + 6 && "inside"]
+          .filter(Boolean)
+          .join(" ");
         tag.classList.toggle("to-left", tag.getBoundingClientRect().right > frame.right);
         const own = tag.getBoundingClientRect();
-        if (!taken.some((r) => own.left < r.right && r.left < own.right && own.top < r.bottom && r.top < own.bottom)) break;
+        if (!taken.some((r) => own.left < r.right && r.left < own.right && own.top < r.bottom && r.top < own.bottom))
+          break;
       }
       taken.push(tag.getBoundingClientRect());
     }

@@ -27,7 +27,13 @@ export async function teach({ files, label = "", negative = false, box, whole })
   touched();
   const sentence = negative
     ? "Noted: this will not be recognised."
-    : answer.created ? `“${answer.label}” is in the gallery now.` : `“${answer.label}” has ${count(answer.references.length, "picture")} more.`;
-  notify(sentence, "good", answer.warnings.map((warning) => warning.message));
+    : answer.created
+      ? `“${answer.label}” is in the gallery now.`
+      : `“${answer.label}” has ${count(answer.references.length, "picture")} more.`;
+  notify(
+    sentence,
+    "good",
+    answer.warnings.map((warning) => warning.message),
+  );
   return answer;
 }
