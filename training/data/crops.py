@@ -14,7 +14,7 @@ SERVING_INTERPOLATION: Interpolation = "bicubic"
 
 
 def batches_of_crops(
-    pictures: Sequence[Picture], rule: CropRule, size: int, interpolation: Interpolation, batch: int = 32
+    pictures: Sequence[Picture], rule: CropRule, size: int, interpolation: Interpolation, batch: int = 4
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield ``(<= batch, size, size, 3) uint8`` crops in order: by the box and ``rule``, else the whole picture."""
     for start in range(0, len(pictures), batch):

@@ -11,6 +11,9 @@ from PIL import Image
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 FOLDS = 3
+UNSEEN_FOLD = 0
+"""Its classes train nothing: every figure on them is one on things that the model never saw."""
+SEEN_FOLDS = {1, 2}
 
 
 @dataclass(frozen=True)

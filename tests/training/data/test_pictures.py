@@ -6,8 +6,8 @@ from PIL import Image
 
 from tests.training.pictures import draw_folder
 from training.data.augment import Augmentation, random_quad, random_view
-from training.data.pictures import folder_pictures, grocery, grocery_classes
-from training.export.sources import SEEN_FOLDS, split_by_label, spread
+from training.data.pictures import SEEN_FOLDS, folder_pictures, grocery, grocery_classes
+from training.data.select import split_by_label, spread
 
 
 def test_a_folder_of_folders_gives_one_label_per_folder(tmp_path: Path) -> None:

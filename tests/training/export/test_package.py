@@ -1,0 +1,66 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kenspeckle.bundle import Measurement, read_bundle, verify_bundle
+from tests.training.pictures import draw_folder
+from training.evaluation.embed import bundle_embedder, torch_embedder
+from training.export.package import load_run, make_bundle, probe_pictures, with_evaluation
+from training.export.sources import folder_sources
+from training.recmodel.recipe import Recipe
+from training.recmodel.train import begin
+
+RECIPE = Recipe(steps=1, size=32, dim=16, classes_per_batch=3, mix=0.0)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the closed-form neck on a few drawn things."""
+    root = tmp_path_factory.mktemp("exported")
+    sources = folder_sources(
+        draw_folder(root / "things", 4, 4, seed=0, side=40), draw_folder(root / "others", 4, 4, seed=1, side=40)
+    )
+    begin(sources.labelled, RECIPE, root / "run", pretrained=True)
+    make_bundle(root / "run", sources, root / "bundle", "toy", "1.2.3")
+    return root
+
+
+def test_an_exported_bundle_verifies_and_agrees_with_the_network(exported: Path) -> None:
+    bundle = read_bundle(exported / "bundle")
+    verify_bundle(bundle)
+    assert bundle.card.parity.value >= 0.9999
+    assert (bundle.card.name, bundle.card.version) == ("toy", "1.2.3")
+    pictures = folder_sources(exported / "things", exported / "others").labelled
+    by_graph, by_network = bundle_embedder(bundle)(pictures), torch_embedder(load_run(exported / "run", 0))(pictures)
+    assert float((by_graph.vectors * by_network.vectors).sum(axis=1).min()) >= 0.9999
+
+
+def test_the_cohort_is_the_half_of_the_other_pictures(exported: Path) -> None:
+    bundle = read_bundle(exported / "bundle")
+    assert bundle.cohort().shape == (8, 16)
+    np.testing.assert_allclose(np.linalg.norm(bundle.cohort(), axis=1), 1, atol=1e-5)
+
+
+def test_evaluations_of_one_command_replace_each_other_and_appear_in_the_readme(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported / "bundle", tmp_path / "bundle")
+    for command, value in (("a", 0.5), ("b", 0.25), ("a", 0.75)):
+        figure = Measurement(metric="known things rightly accepted", data="drawn", value=value, command=command)
+        with_evaluation(read_bundle(tmp_path / "bundle"), [figure])
+    evaluation = read_bundle(tmp_path / "bundle").card.evaluation
+    assert [(m.command, m.value) for m in evaluation] == [("b", 0.25), ("a", 0.75)]
+    assert "0.750" in (tmp_path / "bundle/README.md").read_text(encoding="utf-8")
+
+
+def test_weights_that_are_not_there_are_missed(exported: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_run(exported / "run", 0.5)
+
+
+def test_probe_pictures_differ_and_use_the_whole_range() -> None:
+    probe = probe_pictures(64)
+    assert probe.shape == (4, 64, 64, 3)
+    assert probe.min() < 20
+    assert probe.max() > 235
+    assert not np.array_equal(probe[0], probe[1])
