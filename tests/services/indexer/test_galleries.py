@@ -166,7 +166,7 @@ ROLES: list[tuple[str, str, str]] = [
     ("POST", "/galleries/{gallery}/search", "recognize"),
     ("GET", "/galleries/{gallery}/export", "curate"),
     ("POST", "/galleries/{gallery}/import", "admin"),
-    ("POST", "/galleries/{gallery}/reembed", "curate"),
+    ("POST", "/galleries/{gallery}/reembed", "admin"),
     ("GET", "/galleries/{gallery}/items", "recognize"),
     ("POST", "/galleries/{gallery}/items", "curate"),
     ("GET", "/galleries/{gallery}/items/{item_id}", "recognize"),
