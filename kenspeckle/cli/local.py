@@ -34,7 +34,7 @@ def serve(
       kenspeckle serve
       kenspeckle serve --port 9000 --data /srv/kenspeckle
     """
-    standalone = _beside("services.standalone", "serve", "The services")
+    standalone = _beside("services.standalone", "serve", "The services are")
     shipped = Path(kenspeckle.__file__).parents[1] / "models"
     standalone.serve(host=host, port=port, data=data, models=models or shipped, insecure=insecure)
 
@@ -47,7 +47,7 @@ def train(context: typer.Context) -> None:
       kenspeckle train --help
       kenspeckle train train --data photos/ --out runs/first
     """
-    training = _beside("training.cli", "train", "The training package")
+    training = _beside("training.cli", "train", "The training package is")
     training.app(args=context.args, prog_name="kenspeckle train")
 
 
@@ -57,7 +57,7 @@ def _beside(module: str, extra: str, what: str) -> ModuleType:
     top = module.partition(".")[0]
     if not (checkout / top).is_dir():
         fail(
-            f"{what} are not part of the published package: get a checkout of the repository"
+            f"{what} not part of the published package: get a checkout of the repository"
             f" and run pip install -e '.[{extra}]' in it."
         )
     if str(checkout) not in sys.path:

@@ -63,8 +63,17 @@ def test_solid_dashed_and_dotted_frames_differ_in_more_than_colour() -> None:
 
 def test_boxes_are_scaled_to_the_picture_that_is_drawn_on() -> None:
     picture = annotate(Image.new("RGB", (200, 150), "white"), answer(400, 300, thing((100, 90, 300, 250))))
-    rows, _ = drawn_near(picture, COLOURS["known"])
+    rows, columns = drawn_near(picture, COLOURS["known"])
     assert rows.max() == pytest.approx(125, abs=4)
+    assert columns.max() == pytest.approx(150, abs=4)
+
+
+def test_controls_in_a_label_are_drawn_as_blanks() -> None:
+    pictures = [
+        annotate(Image.new("RGB", (300, 200)), answer(300, 200, thing((50, 60, 250, 180), label=label)))
+        for label in ("a\nb\x1bc", "a b c")
+    ]
+    assert pictures[0].tobytes() == pictures[1].tobytes()
 
 
 def test_the_given_picture_stays_as_it_is() -> None:

@@ -18,6 +18,7 @@ from kenspeckle.client import (
     Busy,
     Client,
     Conflict,
+    ConnectionFailed,
     KenspeckleError,
     KeyRefused,
     NotFound,
@@ -304,6 +305,27 @@ def test_a_failed_export_leaves_the_old_file_alone(client: Any, tmp_path: Path) 
     target.write_bytes(b"old")
     with pytest.raises(NotFound):
         client(lambda _: problem(404, "not-found"))(lambda c: c.export_gallery("shop", target))
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+class BreakingStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body whose connection breaks in the middle."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"half"
+        raise httpx.ReadError("reset")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+
+def test_a_broken_export_leaves_the_old_file_alone_and_no_other(client: Any, tmp_path: Path) -> None:
+    target = tmp_path / "shop.tar"
+    target.write_bytes(b"old")
+    with pytest.raises(ConnectionFailed):
+        client(lambda _: httpx.Response(200, stream=BreakingStream()))(lambda c: c.export_gallery("shop", target))
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
