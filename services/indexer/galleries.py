@@ -176,10 +176,11 @@ class Galleries:
         """
         with self._database.write() as connection:
             row, item = self._locked_item(connection, gallery, item_id, expected)
+            pictures = [one.picture_sha256 for one in items.references_of(connection, [item.id])[item.id]]
             items.remove(connection, item.id)
             galleries.record(connection, row, "delete", item.id)
         self._directory.catch_up(gallery)
-        self._pictures.sweep()
+        self._pictures.sweep(pictures)
         return Removal(revision=row.revision)
 
     def delete_reference(self, gallery: str, item_id: str, reference_id: str, expected: Expected) -> Removal:
@@ -201,7 +202,7 @@ class Galleries:
             items.change(connection, item.id, row.revision, item.label, item.metadata)
             galleries.record(connection, row, "delete_reference", item.id)
         self._directory.catch_up(gallery)
-        self._pictures.sweep()
+        self._pictures.sweep([reference.picture_sha256])
         return Removal(revision=row.revision)
 
     def picture(self, gallery: str, reference_id: str) -> StoredPicture:

@@ -65,20 +65,24 @@ class PictureKeeper:
                 self._pins -= 1
             self.sweep()
 
-    def sweep(self) -> None:
-        """Remove all pictures that no reference keeps. A failure is logged: the next sweep tries again."""
+    def sweep(self, among: Sequence[str] | None = None) -> None:
+        """Remove pictures that no reference keeps. A failure is logged: the sweep at the next start tries again.
+
+        Args:
+            among: SHA-256 of the few that may have become unused; all are looked at without it.
+        """
         try:
-            while self._sweep_some():
+            while self._sweep_some(among):
                 pass
         except (OSError, ServiceError) as error:
             log.warning("pictures_not_swept", reason=str(error))
 
-    def _sweep_some(self) -> bool:
+    def _sweep_some(self, among: Sequence[str] | None) -> bool:
         with self._database.read() as connection:
-            if not store.unused(connection, 1):
+            if not store.unused(connection, 1, among):
                 return False
         with self._lock, self._database.write() as connection:
-            unused = [] if self._pins else store.unused(connection, PORTION)
+            unused = [] if self._pins else store.unused(connection, PORTION, among)
             store.remove(connection, unused)
             for sha256 in unused:
                 self._files.remove(sha256)

@@ -60,6 +60,7 @@ class IndexerService:
         self._searching = Workers("search", settings.search_threads, settings.max_waiting)
         self.store = Workers("store", settings.store_threads, settings.max_waiting)
         self._upkeep = Workers("upkeep", 1, 8)
+        self._health = Workers("health", 1, 32)
         self._database = Database(settings.url)
         self._cohorts = Cohorts(settings.models_dir)
         self._pictures = PictureKeeper(self._database, PictureStore(data / "pictures"))
@@ -95,7 +96,7 @@ class IndexerService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.jobs.stop()
         await self._upkeep.run(self._directory.save_generations, everything=True)
-        for workers in (self._searching, self.store, self._upkeep):
+        for workers in (self._searching, self.store, self._upkeep, self._health):
             workers.close()
         self._database.close()
 
@@ -121,7 +122,10 @@ class IndexerService:
                 self._unloadable[name] = str(error)
             self._to_load.discard(name)
         await self._upkeep.run(self._pictures.sweep)
-        await self._upkeep.run(self._pictures.sweep_strays)
+        try:
+            await self._upkeep.run(self._pictures.sweep_strays)
+        except (OSError, ServiceError) as error:
+            log.warning("strays_not_swept", reason=str(error))
 
     async def _look_after(self) -> None:
         while True:
@@ -206,7 +210,7 @@ class IndexerService:
     async def checks(self) -> Mapping[str, str]:
         """'ok' or a reason, per thing that has to be in order."""
         try:
-            database = await self._upkeep.run(self._database.check)
+            database = await self._health.run(self._database.check)
         except ServiceError as error:
             database = error.detail
         index = "ok"

@@ -18,10 +18,13 @@ def media_type(connection: Connection, sha256: str) -> str | None:
     return connection.execute(select(picture.c.media_type).where(picture.c.sha256 == sha256)).scalar_one_or_none()
 
 
-def unused(connection: Connection, limit: int) -> list[str]:
-    """Pictures that no reference keeps."""
+def unused(connection: Connection, limit: int, among: Sequence[str] | None) -> list[str]:
+    """Pictures that no reference keeps, of all or of those given."""
     kept = exists().where(reference.c.picture_sha256 == picture.c.sha256, reference.c.kept)
-    return list(connection.execute(select(picture.c.sha256).where(~kept).limit(limit)).scalars())
+    chosen = select(picture.c.sha256).where(~kept).limit(limit)
+    if among is not None:
+        chosen = chosen.where(picture.c.sha256.in_(among))
+    return list(connection.execute(chosen).scalars())
 
 
 def remove(connection: Connection, sha256: Sequence[str]) -> None:
