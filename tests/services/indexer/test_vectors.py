@@ -64,9 +64,9 @@ def _assert_same_answers(index: VectorIndex, model: dict[int, np.ndarray], seed:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_does_not_depend_on_what_else_is_asked(kind: type[FlatIndex]) -> None:
-    index = kind(64)
-    index.add(np.arange(500), vectors(1, 500, 64))
-    queries = vectors(2, 40, 64)
+    index = kind(512)
+    index.add(np.arange(500), vectors(1, 500, 512))
+    queries = vectors(2, 40, 512)
     together, ids = index.search(queries, 10)
     for row, query in enumerate(queries):
         alone, same = index.search(query[None], 10)
