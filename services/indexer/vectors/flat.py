@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from services.indexer.vectors.index import Ids, Vectors
 
-# faiss takes another road (BLAS) from 20 queries on, whose last digits differ; smaller portions keep the answer to
+# Of many queries at once faiss makes a matrix product, whose last digits differ; smaller portions keep the answer to
 # a query the same whatever else is asked with it.
 PORTION = 16
 

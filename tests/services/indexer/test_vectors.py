@@ -65,13 +65,13 @@ def _assert_same_answers(index: VectorIndex, model: dict[int, np.ndarray], seed:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_does_not_depend_on_what_else_is_asked(kind: type[FlatIndex]) -> None:
     index = kind(512)
-    index.add(np.arange(500), vectors(1, 500, 512))
-    queries = vectors(2, 40, 512)
+    index.add(np.arange(5000), vectors(1, 5000, 512))
+    queries = vectors(2, 400, 512)
     together, ids = index.search(queries, 10)
-    for row, query in enumerate(queries):
+    for row, query in enumerate(queries[::8]):
         alone, same = index.search(query[None], 10)
-        np.testing.assert_array_equal(alone[0], together[row])
-        np.testing.assert_array_equal(same[0], ids[row])
+        np.testing.assert_array_equal(alone[0], together[8 * row])
+        np.testing.assert_array_equal(same[0], ids[8 * row])
 
 
 def test_an_index_is_not_made_of_arrays_that_do_not_fit() -> None:
