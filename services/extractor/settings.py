@@ -25,7 +25,12 @@ class ExtractorSettings(CommonSettings):
     )
     variant: str = Field(default="model.onnx", description="Model file of the bundle, e.g. `model.int8.onnx`.")
     threads: int = Field(default=0, ge=0, description="Threads of one model run; 0: one per core.")
-    max_batch: int = Field(default=32, ge=1, le=1024, description="Most crops of one model run.")
+    max_batch: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="Most crops of one model run. Memory grows with it; on a CPU more is not faster, on a GPU it is.",
+    )
     max_queued_crops: int = Field(default=256, ge=1, description="Crops waiting; beyond it requests get 429.")
     max_request_crops: int = Field(default=128, ge=1, description="Most crops of one request.")
 
