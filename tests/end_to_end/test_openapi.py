@@ -14,7 +14,8 @@ from schemathesis.checks import not_a_server_error
 
 from services.openapi import documents
 from tests.fixtures.bundles import thing
-from tests.fixtures.stacks import encode, serving, standalone_app
+from tests.fixtures.servers import serving
+from tests.fixtures.stacks import encode, standalone_app
 
 FOLDER = Path(__file__).parents[2] / "docs" / "openapi"
 EXAMPLES = int(os.environ.get("KENSPECKLE_FUZZ_EXAMPLES", "8"))

@@ -11,7 +11,8 @@ import pytest
 from benchmarks import soak
 from benchmarks.stack import Running, standalone
 from tests.fixtures.bundles import scene, thing
-from tests.fixtures.stacks import encode, serving, standalone_app
+from tests.fixtures.servers import serving
+from tests.fixtures.stacks import encode, standalone_app
 
 MEBIBYTE = 1024 * 1024
 
