@@ -24,15 +24,6 @@ from training.picodet.train import load_checkpoint
 REPOSITORY = Path(__file__).parents[2]
 PARITY_PICTURES = 48
 PARITY_SCORE = 0.1
-LIMITS = [
-    "Knows no classes: it boxes what stands out, not what is in a gallery.",
-    "Trained on a few thousand photos of few kinds of scene; expect misses on things and places unlike them.",
-    "Piles and displays of equal things have no single right box: one item or the whole pile may be boxed.",
-    "The whole photo is squashed to the input; things under about a twentieth of its sides are not found.",
-    "Boxes of the grocery and Caltech-101 photos were drawn by another model, so its habits were learned too.",
-    "Caltech-101 pictures were gathered from the web by its makers; CC BY 4.0 is stated for the whole set.",
-    "The terms of the ImageNet pictures behind the backbone's start weights are an open question.",
-]
 
 
 def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: str, out: Path) -> Bundle:
@@ -178,12 +169,12 @@ def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) ->
         "training": {
             "summary": f"PicoDet ({model.backbone} backbone, CSP-PAN of {model.channels} channels, tower of"
             f" {model.tower_depth}), one class, {steps} steps of {recipe.train.batch} pictures with random crops,"
-            " colours, mosaics and pasted objects; weights averaged over steps.",
+            f" colours, mosaics and pasted objects; weights averaged over steps. {recipe.note}".strip(),
             "data": data_credits(recipe, pictures),
             "seeds": [recipe.train.seed],
             "code_revision": revision,
         },
-        "limits": LIMITS,
+        "limits": recipe.limits,
     }
 
 

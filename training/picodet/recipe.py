@@ -28,7 +28,7 @@ class PseudoBoxes:
 
 @checked(frozen=True, config=_STRICT)
 class Recipe:
-    """What ``python -m training picodet`` reads."""
+    """What ``python -m training picodet`` reads. ``note`` and ``limits`` go into the model card."""
 
     name: str
     version: str
@@ -37,6 +37,8 @@ class Recipe:
     pseudo_boxes: list[PseudoBoxes] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
     train: TrainConfig = field(default_factory=TrainConfig)
+    note: str = ""
+    limits: list[str] = field(default_factory=list)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -17,6 +17,8 @@ RECIPE = {
     "name": "toy",
     "version": "0.0.1",
     "input_size": 192,
+    "note": "Made for a test.",
+    "limits": ["Knows nothing."],
     "coco": ["boxes.json"],
     "train": {
         "model": {"backbone": "lcnet-0.35", "channels": 32, "tower_depth": 1},
@@ -57,7 +59,10 @@ def test_two_commands_make_a_bundle_that_verifies(bundle_path):
     assert card.training.data == [{"name": "Cups by A", "licence": "CC BY 4.0", "count": 1}]
     assert card.parity.value < 0.01
     assert "Cups by A: CC BY 4.0" in bundle.contents["LICENSE"].decode()
-    assert "2 steps of 2 pictures" in bundle.contents["README.md"].decode()
+    text = bundle.contents["README.md"].decode()
+    assert "2 steps of 2 pictures" in text
+    assert "Made for a test." in text
+    assert "- Knows nothing." in text
 
 
 def test_a_bundle_can_be_trained_on(bundle_path, folder):
