@@ -20,7 +20,8 @@ class Calibrator(BaseModel):
     """Logistic model of P(best label is right): sigmoid of a weighted sum of three features.
 
     Features: the best similarity s1; the margin s1 - s2 to the best other label, at most ``margin_cap`` (also
-    used where there is no other label); ln(p).
+    used where there is no other label); ln(p), with p at least ``p_floor``: a smaller p is a sign that the object is
+    like nothing in the cohort, and says no more about which label is right.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,7 @@ class Calibrator(BaseModel):
     margin: float
     log_p: float
     margin_cap: float = Field(gt=0)
+    p_floor: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Match(BaseModel):
@@ -81,7 +83,7 @@ def probability(similarity: float, margin: float | None, p_value: float, calibra
         calibrator.intercept
         + calibrator.similarity * similarity
         + calibrator.margin * capped
-        + calibrator.log_p * math.log(p_value)
+        + calibrator.log_p * math.log(max(p_value, calibrator.p_floor))
     )
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 

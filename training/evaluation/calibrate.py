@@ -9,22 +9,26 @@ from training.evaluation.episodes import Facts
 RIDGE = 1e-3
 NEWTON_STEPS = 50
 MARGIN_CAP_QUANTILE = 0.95
+P_FLOOR = 0.1
+"""Below it p mostly tells pictures like the cohort's from pictures of another look, whatever their label."""
 
 
 def fit_calibrator(facts: Facts) -> Calibrator:
-    """Logistic regression of ``right`` on similarity, capped margin and ln(p); the cap is a quantile of margins.
+    """Logistic regression of ``right`` on similarity, capped margin and floored ln(p); the cap is a margin quantile.
 
     Source: Platt, "Probabilistic outputs for support vector machines", 1999.
     """
     cap = float(np.quantile(facts.margin[facts.right], MARGIN_CAP_QUANTILE))
-    columns = [np.ones_like(facts.margin), facts.similarity, np.minimum(facts.margin, cap), np.log(facts.p_value)]
-    intercept, similarity, margin, log_p = fit_logistic(np.stack(columns, axis=1), facts.right)
+    log_p = np.log(np.maximum(facts.p_value, P_FLOOR))
+    columns = [np.ones_like(facts.margin), facts.similarity, np.minimum(facts.margin, cap), log_p]
+    intercept, similarity, margin, by_log_p = fit_logistic(np.stack(columns, axis=1), facts.right)
     return Calibrator(
         intercept=round(float(intercept), 4),
         similarity=round(float(similarity), 4),
         margin=round(float(margin), 4),
-        log_p=round(float(log_p), 4),
+        log_p=round(float(by_log_p), 4),
         margin_cap=round(cap, 4),
+        p_floor=P_FLOOR,
     )
 
 

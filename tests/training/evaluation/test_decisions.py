@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kenspeckle.decision import Calibrator
-from training.evaluation.calibrate import fit_calibrator, fit_logistic
+from training.evaluation.calibrate import P_FLOOR, fit_calibrator, fit_logistic
 from training.evaluation.decisions import open_set_measurements, verdicts
 from training.evaluation.embed import Pool
 from training.evaluation.episodes import KNOWN, SIBLING, UNRELATED, Facts, OpenSet, draw_episodes, search_facts
@@ -42,13 +42,14 @@ def test_newton_recovers_the_coefficients_that_made_the_outcomes() -> None:
 def test_the_calibrator_is_fitted_on_its_own_three_features() -> None:
     rng = np.random.default_rng(1)
     similarity, margin, p_value = rng.random(40000), rng.random(40000) * 0.4, rng.random(40000) * 0.99 + 0.01
-    chance = 1 / (1 + np.exp(-(-3 + 4 * similarity + 6 * margin - 0.5 * np.log(p_value))))
+    chance = 1 / (1 + np.exp(-(-3 + 4 * similarity + 6 * margin - 0.5 * np.log(np.maximum(p_value, P_FLOOR)))))
     right = rng.random(40000) < chance
     facts = Facts(similarity, margin, p_value, right, np.zeros(40000, int), np.array(["x"] * 40000))
     fitted = fit_calibrator(facts)
     assert fitted.similarity == pytest.approx(4, abs=0.4)
     assert fitted.margin == pytest.approx(6, abs=0.8)
     assert fitted.log_p == pytest.approx(-0.5, abs=0.1)
+    assert fitted.p_floor == P_FLOOR
 
 
 def test_facts_are_best_second_label_and_share_of_the_cohort() -> None:
