@@ -14,7 +14,7 @@ from rich.table import Table
 
 from examples.demo.page import Entry, page
 from examples.demo.pictures import DemoPictures, Renderer
-from examples.demo.rates import LEAST_NAMED, LEAST_UNNAMED, MOST_WRONG, Rates, rates, truth_of
+from examples.demo.rates import LEAST_NAMED, LEAST_RIGHT, LEAST_UNNAMED, MOST_WRONG, Rates, rates, truth_of
 from examples.demo.server import HOST, ServerFailed, free_port, serving, wait_until_ready
 from examples.rendering.photo import jpeg
 from examples.rendering.scenes import Photo
@@ -133,7 +133,8 @@ def _conclude(
     console: Console, counted: Rates, folder: Path, photos: Sequence[Photo], answers: Sequence[Recognition]
 ) -> None:
     summary = (
-        f"{counted.named} of {counted.enrolled} enrolled things found and rightly named; "
+        f"{counted.named} of {counted.enrolled} enrolled things found and rightly named, {counted.offered} more "
+        f"offered as the likelier of two; "
         f"{counted.unnamed} of {counted.strangers} strangers left unnamed; {counted.wrong} wrong names."
     )
     entries = [

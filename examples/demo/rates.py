@@ -7,15 +7,18 @@ from examples.rendering.scenes import Shown
 from kenspeckle.types import Box, RecognizedObject
 
 SAME_PLACE = 0.5
-LEAST_NAMED, LEAST_UNNAMED, MOST_WRONG = 0.7, 0.5, 2
+A_PART = 0.7
+LEAST_NAMED, LEAST_UNNAMED, MOST_WRONG = 0.45, 0.5, 3
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Counts over photos: enrolled things shown and rightly named, strangers shown and not named, and wrong names."""
+    """Counts over photos: enrolled things shown, those rightly named, those whose right label was the better of two
+    offered (``ambiguous``), strangers shown, those not named, and wrong names."""
 
     enrolled: int
     named: int
+    offered: int
     strangers: int
     unnamed: int
     wrong: int
@@ -26,6 +29,11 @@ class Rates:
         return self.named / max(self.enrolled, 1)
 
     @property
+    def right_share(self) -> float:
+        """Share of the enrolled things that were found and rightly named or offered."""
+        return (self.named + self.offered) / max(self.enrolled, 1)
+
+    @property
     def unnamed_share(self) -> float:
         """Share of the strangers that were not taken for something enrolled."""
         return self.unnamed / max(self.strangers, 1)
@@ -33,7 +41,8 @@ class Rates:
     @property
     def met(self) -> bool:
         """Whether the demo is as good as it has to be."""
-        return self.named_share >= LEAST_NAMED and self.unnamed_share >= LEAST_UNNAMED and self.wrong <= MOST_WRONG
+        enough = self.named_share >= LEAST_NAMED and self.right_share >= LEAST_RIGHT
+        return enough and self.unnamed_share >= LEAST_UNNAMED and self.wrong <= MOST_WRONG
 
 
 def overlap(first: Box, second: Box) -> float:
@@ -45,28 +54,43 @@ def overlap(first: Box, second: Box) -> float:
     return shared / max(areas - shared, 1e-9)
 
 
+def inside(part: Box, whole: Box) -> float:
+    """Share of a box that lies in another."""
+    width = min(part[2], whole[2]) - max(part[0], whole[0])
+    height = min(part[3], whole[3]) - max(part[1], whole[1])
+    return max(width, 0.0) * max(height, 0.0) / max((part[2] - part[0]) * (part[3] - part[1]), 1e-9)
+
+
 def truth_of(found: RecognizedObject, shown: Sequence[Shown]) -> Shown | None:
-    """The thing that stands where an object was found."""
+    """The thing that stands where an object was found, or that the object is a part of."""
     best = max(shown, key=lambda entry: overlap(entry.box, found.box), default=None)
-    return best if best is not None and overlap(best.box, found.box) >= SAME_PLACE else None
+    if best is None or overlap(best.box, found.box) >= SAME_PLACE or inside(found.box, best.box) >= A_PART:
+        return best
+    return None
 
 
 def rates(answers: Iterable[tuple[Sequence[Shown], Sequence[RecognizedObject]]], enrolled: Collection[str]) -> Rates:
     """Count over (what is shown, what was found) of each photo; ``enrolled`` are the labels in the gallery.
 
-    A wrong name is a ``known`` object whose label is not that of the thing in its place. A stranger counts as unnamed
-    if no ``known`` object stands in its place, found or not.
+    A thing is named if a ``known`` object with its label has a box like its own. A wrong name is a ``known`` object
+    whose label is not that of the thing in its place, parts of things included. A stranger counts as unnamed if no
+    ``known`` object stands in its place, found or not.
     """
-    counts = dict.fromkeys(("enrolled", "named", "strangers", "unnamed", "wrong"), 0)
+    counts = dict.fromkeys(("enrolled", "named", "offered", "strangers", "unnamed", "wrong"), 0)
     for shown, objects in answers:
         said = [(truth_of(found, shown), found.label) for found in objects if found.decision == "known"]
         counts["wrong"] += sum(truth is None or truth.thing.label != label for truth, label in said)
         for entry in shown:
-            names = [label for truth, label in said if truth is entry]
             if entry.thing.label in enrolled:
+                here = {found.decision for found in objects if _is_right(found, entry)}
                 counts["enrolled"] += 1
-                counts["named"] += entry.thing.label in names
+                counts["named"] += "known" in here
+                counts["offered"] += here == {"ambiguous"}
             else:
                 counts["strangers"] += 1
-                counts["unnamed"] += not names
+                counts["unnamed"] += all(truth is not entry for truth, _ in said)
     return Rates(**counts)
+
+
+def _is_right(found: RecognizedObject, entry: Shown) -> bool:
+    return found.label == entry.thing.label and overlap(entry.box, found.box) >= SAME_PLACE

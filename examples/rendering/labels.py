@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from examples.rendering.drawings import darker, disc, draw, lighter, mix
+from examples.rendering.prints import PATTERNS, grained, lettering, patterned, set_name
 from examples.rendering.words import RGB, Flavour, Palette, Product
 
 OVERSAMPLING = 2
@@ -27,6 +28,7 @@ class Design:
     flavour: Flavour
     palette: Palette
     layout: int
+    style: int
 
 
 @lru_cache(maxsize=256)
@@ -68,6 +70,12 @@ def _foot(image: Image.Image, design: Design, fill: RGB) -> None:
     write(image, design.product.amount, w * 0.5, h * 0.958, w * 0.3, min(w, h) * 0.05, fill)
 
 
+def _name(image: Image.Image, design: Design, x: float, y: float, width: float, height: float, fill: RGB) -> None:
+    style = lettering(np.random.default_rng(design.style))
+    rim = design.palette.second if _luminance(fill) > 128 else lighter(design.palette.second, 0.4)
+    set_name(image, design.brand, (x, y, width, height), fill, rim, style)
+
+
 def _banded(image: Image.Image, design: Design) -> None:
     w, h = image.size
     p = design.palette
@@ -76,7 +84,7 @@ def _banded(image: Image.Image, design: Design) -> None:
     pen.rectangle([0, h * 0.13, w, h * 0.36], fill=p.paper)
     for y in (0.115, 0.375):
         pen.line([(0, h * y), (w, h * y)], fill=p.second, width=int(h * 0.012))
-    write(image, design.brand, w / 2, h * 0.225, w * 0.86, h * 0.11, p.ink, 0.045)
+    _name(image, design, w / 2, h * 0.225, w * 0.86, h * 0.11, p.ink)
     write(image, design.product.name.upper(), w / 2, h * 0.315, w * 0.7, h * 0.04, p.ink)
     r = min(w * 0.36, h * 0.19)
     disc(pen, w / 2, h * 0.61, r * 1.16, lighter(design.flavour.colour, 0.72))
@@ -100,7 +108,7 @@ def _sunburst(image: Image.Image, design: Design) -> None:
     disc(pen, *centre, r, p.paper)
     draw(image, design.flavour.drawing, centre[0], centre[1] - r * 0.05, r * 0.72, design.flavour.colour)
     pen.rectangle([0, h * 0.05, w, h * 0.22], fill=p.field)
-    write(image, design.brand, w / 2, h * 0.135, w * 0.84, h * 0.1, readable(p.field, design), 0.06)
+    _name(image, design, w / 2, h * 0.135, w * 0.84, h * 0.1, readable(p.field, design))
     pen.rectangle([0, h * 0.86, w, h * 0.935], fill=design.flavour.colour)
     line = f"{design.product.name} · {design.flavour.name}"
     write(image, line, w / 2, h * 0.897, w * 0.9, h * 0.05, readable(design.flavour.colour, design), 0.03)
@@ -114,7 +122,7 @@ def _diagonal(image: Image.Image, design: Design) -> None:
     pen.rectangle([0, 0, w, h], fill=p.field)
     pen.polygon([(0, h * 0.62), (w, h * 0.34), (w, h), (0, h)], fill=p.second)
     pen.polygon([(0, h * 0.60), (w, h * 0.32), (w, h * 0.36), (0, h * 0.64)], fill=design.flavour.colour)
-    write(image, design.brand, w / 2, h * 0.14, w * 0.86, h * 0.13, readable(p.field, design), 0.07)
+    _name(image, design, w / 2, h * 0.14, w * 0.86, h * 0.13, readable(p.field, design))
     write(image, design.product.name, w / 2, h * 0.25, w * 0.7, h * 0.06, readable(p.field, design))
     r = min(w * 0.3, h * 0.2)
     draw(image, design.flavour.drawing, w * 0.6, h * 0.66, r, design.flavour.colour)
@@ -131,7 +139,7 @@ def _striped(image: Image.Image, design: Design) -> None:
         pen.rectangle([number * step, 0, (number + 1) * step, h], fill=p.field if number % 2 else p.paper)
     pen.rounded_rectangle([w * 0.1, h * 0.12, w * 0.9, h * 0.9], radius=w * 0.07, fill=p.field)
     pen.rounded_rectangle([w * 0.13, h * 0.135, w * 0.87, h * 0.885], radius=w * 0.055, fill=p.paper)
-    write(image, design.brand, w / 2, h * 0.23, w * 0.64, h * 0.1, p.ink, 0.04)
+    _name(image, design, w / 2, h * 0.23, w * 0.64, h * 0.1, p.ink)
     pen.line([(w * 0.3, h * 0.31), (w * 0.7, h * 0.31)], fill=p.second, width=max(2, int(h * 0.008)))
     write(image, design.product.name, w / 2, h * 0.365, w * 0.6, h * 0.055, p.ink)
     draw(image, design.flavour.drawing, w / 2, h * 0.59, min(w * 0.26, h * 0.16), design.flavour.colour)
@@ -148,7 +156,7 @@ def _landscape(image: Image.Image, design: Design) -> None:
     for level, shade in ((0.46, 0.55), (0.55, 0.3), (0.66, 0.0)):
         ridge = [(x * w / 40, h * (level + 0.045 * math.sin(x / 40 * 7 + level * 30))) for x in range(41)]
         pen.polygon([*ridge, (w, h), (0, h)], fill=mix(p.field, p.paper, shade))
-    write(image, design.brand, w / 2, h * 0.14, w * 0.86, h * 0.12, p.ink, 0.05)
+    _name(image, design, w / 2, h * 0.14, w * 0.86, h * 0.12, p.ink)
     write(image, design.product.name.upper(), w / 2, h * 0.25, w * 0.66, h * 0.045, p.ink, 0.02)
     r = min(w * 0.28, h * 0.15)
     disc(pen, w * 0.5, h * 0.68, r * 1.2, p.paper)
@@ -185,7 +193,7 @@ def _scattered(image: Image.Image, design: Design) -> None:
     pen.rectangle([0, h * 0.32, w, h * 0.68], fill=p.paper)
     pen.rectangle([0, h * 0.335, w, h * 0.345], fill=p.field)
     pen.rectangle([0, h * 0.655, w, h * 0.665], fill=p.field)
-    write(image, design.brand, w / 2, h * 0.43, w * 0.84, h * 0.12, p.ink, 0.06)
+    _name(image, design, w / 2, h * 0.43, w * 0.84, h * 0.12, p.ink)
     write(image, design.product.name, w / 2, h * 0.53, w * 0.7, h * 0.05, p.ink)
     write(
         image,
@@ -214,7 +222,7 @@ def _blocks(image: Image.Image, design: Design) -> None:
             box = [x - side if turn in (0, 270) else x, y - side if turn in (0, 90) else y]
             pen.pieslice([*box, box[0] + 2 * side, box[1] + 2 * side], *_quarter(turn), fill=other)
     pen.rectangle([w * 0.0, h * 0.56, w, h * 0.88], fill=p.paper)
-    write(image, design.brand, w * 0.5, h * 0.64, w * 0.86, h * 0.11, p.ink, 0.07)
+    _name(image, design, w * 0.5, h * 0.64, w * 0.86, h * 0.11, p.ink)
     write(image, f"{design.product.name} {design.product.amount}", w * 0.5, h * 0.73, w * 0.8, h * 0.045, p.ink)
     write(image, design.flavour.name, w * 0.58, h * 0.815, w * 0.6, h * 0.06, darker(design.flavour.colour, 0.1), 0.04)
     draw(image, design.flavour.drawing, w * 0.16, h * 0.81, min(w, h) * 0.08, design.flavour.colour)
@@ -235,7 +243,7 @@ def _poster(image: Image.Image, design: Design) -> None:
     pen.rectangle([0, 0, w, h * 0.3], fill=p.field)
     for number in range(9):
         disc(pen, (number + 0.5) * w / 9, h * 0.3, w / 18, p.field)
-    write(image, design.brand, w / 2, h * 0.13, w * 0.88, h * 0.14, readable(p.field, design), 0.09)
+    _name(image, design, w / 2, h * 0.13, w * 0.88, h * 0.14, readable(p.field, design))
     write(image, design.product.name, w / 2, h * 0.235, w * 0.7, h * 0.055, readable(p.field, design))
     _pill(image, design.flavour.name, w / 2, h * 0.9, w * 0.7, h * 0.08, p.paper, p.ink)
 
@@ -250,7 +258,7 @@ def _framed(image: Image.Image, design: Design) -> None:
         pen.rectangle([gap * inset, gap * inset, w - gap * inset, h - gap * inset], fill=fill)
     ink = readable(p.field, design)
     write(image, "·  EST. 1897  ·", w / 2, h * 0.13, w * 0.5, h * 0.03, p.second)
-    write(image, design.brand, w / 2, h * 0.24, w * 0.76, h * 0.12, ink, 0.03)
+    _name(image, design, w / 2, h * 0.24, w * 0.76, h * 0.12, ink)
     for y in (0.32, 0.41):
         pen.line([(w * 0.2, h * y), (w * 0.8, h * y)], fill=p.second, width=max(2, int(h * 0.006)))
     write(image, design.product.name.upper(), w / 2, h * 0.365, w * 0.56, h * 0.045, p.second, 0.02)
@@ -273,7 +281,20 @@ def front(design: Design, width: int, height: int) -> Image.Image:
     """Draw the face that shows the brand."""
     image = Image.new("RGB", (width * OVERSAMPLING, height * OVERSAMPLING), design.palette.paper)
     LAYOUTS[design.layout](image, design)
-    return _reduced(image)
+    return grained(_reduced(_grounds(image, design)), design.style, 0.03)
+
+
+def _grounds(image: Image.Image, design: Design) -> Image.Image:
+    """Lay the line's patterns on its two fields."""
+    p = design.palette
+    rng = np.random.default_rng([design.style, 1])
+    first, second = (int(number) for number in rng.permutation(len(PATTERNS))[:2])
+    seed = int(rng.integers(1 << 30))
+    shade = darker(p.field, 0.45) if _luminance(p.field) > 110 else lighter(p.field, 0.35)
+    image = patterned(
+        image, p.field, (shade, p.second)[int(rng.integers(2))], first, seed, float(rng.uniform(0.25, 0.6))
+    )
+    return patterned(image, p.second, mix(p.second, p.paper, 0.6), second, seed, float(rng.uniform(0.2, 0.7)))
 
 
 def _small_print(image: Image.Image, left: float, top: float, width: float, height: float, ink: RGB, seed: int) -> None:
@@ -308,7 +329,7 @@ def side(design: Design, width: int, height: int) -> Image.Image:
     image = Image.new("RGB", (w, h), mix(p.field, p.paper, 0.0 if design.layout % 3 else 0.8))
     seed = sum(map(ord, design.brand)) + design.layout
     ImageDraw.Draw(image).rectangle([0, 0, w, h * 0.2], fill=design.flavour.colour)
-    write(image, design.brand, w / 2, h * 0.1, w * 0.86, h * 0.08, readable(design.flavour.colour, design), 0.04)
+    _name(image, design, w / 2, h * 0.1, w * 0.86, h * 0.08, readable(design.flavour.colour, design))
     ImageDraw.Draw(image).rectangle([w * 0.1, h * 0.27, w * 0.9, h * 0.66], fill=p.paper)
     _small_print(image, w * 0.16, h * 0.3, w * 0.68, h * 0.33, mix(p.ink, p.paper, 0.3), seed)
     _barcode(image, w * 0.18, h * 0.74, w * 0.64, min(h * 0.17, w * 0.5), seed)
@@ -320,7 +341,7 @@ def lid(design: Design, width: int, height: int) -> Image.Image:
     w, h = width * OVERSAMPLING, height * OVERSAMPLING
     image = Image.new("RGB", (w, h), design.palette.field)
     ink = readable(design.palette.field, design)
-    write(image, design.brand, w / 2, h * 0.42, w * 0.8, h * 0.36, ink, 0.04)
+    _name(image, design, w / 2, h * 0.42, w * 0.8, h * 0.36, ink)
     write(image, design.flavour.name, w / 2, h * 0.78, w * 0.6, h * 0.2, ink)
     return _reduced(image)
 

@@ -18,7 +18,7 @@ from examples.rendering.words import RGB
 
 SCENE_SIZE = (1280, 960)
 REFERENCE_SIZE = (640, 640)
-MOST_HIDDEN = 0.28  # share of a thing's picture that things before it may cover
+MOST_HIDDEN = 0.12  # share of a thing's picture that things before it may cover
 WALLS: tuple[RGB, ...] = ((222, 216, 204), (170, 186, 188), (206, 186, 164), (120, 138, 132), (196, 198, 206))
 WOODS: tuple[RGB, ...] = ((176, 128, 84), (120, 80, 52), (206, 176, 136), (150, 120, 96))
 CLOTHS: tuple[tuple[RGB, RGB], ...] = (((226, 220, 206), (150, 60, 56)), ((206, 214, 220), (60, 84, 120)))
@@ -120,7 +120,7 @@ def _arranged(rng: np.random.Generator, bodies: list[Body]) -> tuple[Placed, ...
     placed: dict[int, Placed] = {}
     for row, depth in ((behind, 0.0), (set(range(len(bodies))) - behind, -float(rng.uniform(11, 14)))):
         order = [int(number) for number in rng.permutation(sorted(row))]
-        gaps = rng.uniform(0.6, 6.0, len(order))
+        gaps = rng.uniform(1.5, 7.0, len(order))
         x = 0.0
         for number, gap in zip(order, gaps, strict=True):
             x += bodies[number].radius

@@ -58,7 +58,7 @@ def things(seed: int, count: int) -> list[Thing]:
         flavours = rng.permutation(len(product.flavours))[: 2 if number == 0 else 1]
         body_seed = int(rng.integers(1 << 30))
         for flavour in flavours:
-            design = Design(brand, product, product.flavours[flavour], palette, layout)
+            design = Design(brand, product, product.flavours[flavour], palette, layout, body_seed)
             label = f"{brand} {product.name}, {design.flavour.name}"
             found.append(Thing(label, f"{brand} {product.name}", design, body_seed))
     return found[:count]
@@ -92,7 +92,7 @@ def _carton(design: Design, width: float, depth: float, height: float, gloss: fl
 
 
 def _box(design: Design, rng: np.random.Generator, scale: float) -> Body:
-    width, depth, height = 17.0 * scale, 6.0, 25.0 * scale
+    width, depth, height = 12.5 * scale, 5.0, 17.5 * scale
     return Body(box(width, depth, height), _carton(design, width, depth, height, 0.12), width / 2, height)
 
 

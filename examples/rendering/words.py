@@ -6,7 +6,7 @@ RGB = tuple[int, int, int]
 
 BRANDS = (
     "Tarnwick", "Brindle & Moss", "Ollivar", "Skerryvane", "Morrowfold", "Quillby", "Fennimoor", "Hobblehill",
-    "Luma Lune", "Peggotty Lane", "Nørrebolt", "Casa Bellumo", "Wrenlow", "Zuppino", "Kestelle", "Dunmarrow",
+    "Luma Lune", "Peggotty Lane", "Nordrebolt", "Casa Bellumo", "Wrenlow", "Zuppino", "Kestelle", "Dunmarrow",
     "Pappaloni", "Twig & Tumble", "Ardenwhin", "Velouna", "Maison Crozet-Vale", "Hattersby", "Oskarine", "Bluffin",
 )  # fmt: skip
 

@@ -30,14 +30,16 @@ def test_a_right_name_in_the_right_place_counts_as_named() -> None:
     known, stranger = pair()
     shown = (Shown(known, LEFT), Shown(stranger, RIGHT))
     objects = [found(LEFT, "known", known.label), found(RIGHT, "unknown", None)]
-    assert rates([(shown, objects)], {known.label}) == Rates(enrolled=1, named=1, strangers=1, unnamed=1, wrong=0)
+    assert rates([(shown, objects)], {known.label}) == Rates(
+        enrolled=1, named=1, offered=0, strangers=1, unnamed=1, wrong=0
+    )
 
 
 def test_a_right_name_in_the_wrong_place_is_wrong() -> None:
     known, stranger = pair()
     shown = (Shown(known, LEFT), Shown(stranger, RIGHT))
     counted = rates([(shown, [found(RIGHT, "known", known.label)])], {known.label})
-    assert counted == Rates(enrolled=1, named=0, strangers=1, unnamed=0, wrong=1)
+    assert counted == Rates(enrolled=1, named=0, offered=0, strangers=1, unnamed=0, wrong=1)
 
 
 def test_a_name_for_something_that_is_not_shown_is_wrong() -> None:
@@ -46,15 +48,25 @@ def test_a_name_for_something_that_is_not_shown_is_wrong() -> None:
     assert (counted.named, counted.wrong) == (0, 1)
 
 
-def test_an_ambiguous_answer_is_neither_named_nor_wrong() -> None:
+def test_an_ambiguous_answer_is_offered_and_neither_named_nor_wrong() -> None:
     known, _ = pair()
     counted = rates([((Shown(known, LEFT),), [found(LEFT, "ambiguous", known.label)])], {known.label})
+    assert (counted.named, counted.offered, counted.wrong) == (0, 1, 0)
+
+
+def test_a_part_of_a_thing_may_bear_its_name_but_is_not_the_thing_found() -> None:
+    known, stranger = pair()
+    part = found((1.0, 1.0, 9.0, 4.0), "known", known.label)
+    counted = rates([((Shown(known, LEFT),), [part])], {known.label})
     assert (counted.named, counted.wrong) == (0, 0)
+    counted = rates([((Shown(stranger, LEFT),), [part])], {known.label})
+    assert (counted.unnamed, counted.wrong) == (0, 1)
 
 
-def test_thresholds_need_all_three_rates() -> None:
-    good = Rates(enrolled=20, named=20, strangers=2, unnamed=2, wrong=0)
+def test_thresholds_need_all_rates() -> None:
+    good = Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=2, wrong=0)
     assert good.met
-    assert not Rates(enrolled=20, named=10, strangers=2, unnamed=2, wrong=0).met
-    assert not Rates(enrolled=20, named=20, strangers=2, unnamed=0, wrong=0).met
-    assert not Rates(enrolled=20, named=20, strangers=2, unnamed=2, wrong=9).met
+    assert not Rates(enrolled=20, named=7, offered=8, strangers=2, unnamed=2, wrong=0).met
+    assert not Rates(enrolled=20, named=9, offered=1, strangers=2, unnamed=2, wrong=0).met
+    assert not Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=0, wrong=0).met
+    assert not Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=2, wrong=9).met

@@ -67,8 +67,8 @@ def test_every_layout_prints_every_drawing_it_is_given() -> None:
     flavours = {flavour.drawing: flavour for product in PRODUCTS for flavour in product.flavours}
     assert set(flavours) == set(DRAWINGS)
     for number, flavour in enumerate(flavours.values()):
-        design = Design("Wrenlow", PRODUCTS[0], flavour, PALETTES[0], number % len(LAYOUTS))
-        other = Design("Wrenlow", PRODUCTS[0], PRODUCTS[0].flavours[0], PALETTES[0], number % len(LAYOUTS))
+        design = Design("Wrenlow", PRODUCTS[0], flavour, PALETTES[0], number % len(LAYOUTS), 5)
+        other = Design("Wrenlow", PRODUCTS[0], PRODUCTS[0].flavours[0], PALETTES[0], number % len(LAYOUTS), 5)
         if flavour.drawing != other.flavour.drawing:
             assert np.any(np.asarray(front(design, 90, 130)) != np.asarray(front(other, 90, 130)))
 
