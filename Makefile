@@ -66,6 +66,18 @@ bench: $(VENV)/.test-serving  ## images/s and milliseconds per stage, standalone
 soak: $(VENV)/.test-serving  ## 10,000 recognitions: memory, threads and file descriptors must stay flat
 	$(BIN)/python -m benchmarks.soak --recognitions 10000
 
+models: $(VENV)/.test  ## train, export and evaluate the shipped models anew (needs the data sets; hours on two cores)
+	$(BIN)/python -m training train --out runs/extractor
+	$(BIN)/python -m training export --run runs/extractor --out models/extractor
+	$(BIN)/python -m training picodet --out runs/detector
+	$(BIN)/python -m training export-picodet --run runs/detector --out models/detector
+	$(MAKE) eval-models
+
+eval-models: $(VENV)/.test  ## reproduce the models' figures (needs the data sets)
+	$(BIN)/python -m training eval-extractor --bundle models/extractor
+	$(BIN)/python -m training eval-decisions --bundle models/extractor
+	$(BIN)/python -m training eval-picodet --bundle models/detector
+
 e2e-compose: $(VENV)/.serve  ## build the images, bring docker-compose.yml up, enrol and recognise through it, take it down
 	$(BIN)/python -m tests.deploy.run_compose
 

@@ -1,7 +1,7 @@
 """Are the documents true? Links lead somewhere, generated parts are up to date.
 
-    python -m docs.check           say what is wrong, exit 1
-    python -m docs.check --write   make the generated documents anew
+python -m docs.check           say what is wrong, exit 1
+python -m docs.check --write   make the generated documents anew
 """
 
 import re
@@ -26,8 +26,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Made from the settings classes by `make docs`. Every setting is an environment variable; nothing needs to be set",
-        "to start. Flags of `kenspeckle serve` win over variables.",
+        "Made from the settings classes by `make docs`. Every setting is an environment variable; nothing needs to be",
+        "set to start. Flags of `kenspeckle serve` win over variables.",
     ]
     common = set(CommonSettings.model_fields)
     for title, cls, prefix in (

@@ -22,7 +22,7 @@ addEventListener("securitypolicyviolation", (event) => violations.push(event.vio
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser for the tests of one module: while it runs, its event loop occupies the thread that other tests need."""
+    """A browser for the tests of one module: its event loop occupies the thread that other tests need."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"NO BROWSER: {CHROMIUM} is missing; install Chromium or set KENSPECKLE_CHROMIUM")
     expect.set_options(timeout=ACTION_MS)
