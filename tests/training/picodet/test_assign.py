@@ -70,3 +70,11 @@ def test_the_class_of_the_box_decides_between_equal_cells():
     owner = dict(zip(found.cells.tolist(), found.boxes.tolist(), strict=True))
     assert owner[cell_at(56.0, 56.0, 16)] == 0
     assert owner[cell_at(72.0, 72.0, 16)] == 1
+
+
+def test_a_cell_near_the_centre_comes_before_a_better_one_far_from_it():
+    near, far = cell_at(56.0, 56.0, 16), cell_at(4.0, 4.0, 8)
+    whole = [0.0, 0.0, 128.0, 128.0]
+    given = predictions({near: [32.0, 32.0, 96.0, 96.0], far: whole})
+    found = simota(*given, torch.tensor([whole]), torch.tensor([0]))
+    assert found.cells.tolist() == [near]
