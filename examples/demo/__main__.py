@@ -147,7 +147,8 @@ def _conclude(
     console.print(f"Annotated pictures: [bold]{target}[/]")
     if not counted.met:
         least = (
-            f"at least {LEAST_NAMED:.0%} named, {LEAST_UNNAMED:.0%} of strangers unnamed, at most {MOST_WRONG} wrong"
+            f"at least {LEAST_NAMED:.0%} named, {LEAST_RIGHT:.0%} named or offered, {LEAST_UNNAMED:.0%} of strangers "
+            f"unnamed, at most {MOST_WRONG} wrong names"
         )
         console.print(f"[bold red]The demo expects {least}.[/]")
 

@@ -8,7 +8,7 @@ from kenspeckle.types import Box, RecognizedObject
 
 SAME_PLACE = 0.5
 A_PART = 0.7
-LEAST_NAMED, LEAST_UNNAMED, MOST_WRONG = 0.45, 0.5, 3
+LEAST_NAMED, LEAST_RIGHT, LEAST_UNNAMED, MOST_WRONG = 0.4, 0.6, 0.5, 2
 
 
 @dataclass(frozen=True)
