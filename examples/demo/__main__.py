@@ -109,10 +109,12 @@ def _recognize(client: Client, photos: Sequence[Photo], folder: Path, bar: Progr
 
 def _show(console: Console, photos: Sequence[Photo], answers: Sequence[Recognition]) -> None:
     table = Table(title="What was recognised", title_justify="left", title_style="bold", show_lines=False)
-    for heading in ("photo", "what it is", "decision", "label"):
-        table.add_column(heading)
-    table.add_column("prob.", justify="right")
-    table.add_column("reason", no_wrap=True, overflow="ellipsis")
+    table.add_column("photo", justify="right")
+    table.add_column("what it is", min_width=22, ratio=3)
+    table.add_column("decision", min_width=9)
+    table.add_column("label", min_width=22, ratio=3)
+    table.add_column("prob.", justify="right", min_width=5)
+    table.add_column("reason", no_wrap=True, overflow="ellipsis", ratio=5)
     for number, (photo, answer) in enumerate(zip(photos, answers, strict=True), 1):
         for found in answer.objects:
             truth = truth_of(found, photo.shown)
