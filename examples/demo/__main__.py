@@ -137,7 +137,8 @@ def _conclude(
     summary = (
         f"{counted.named} of {counted.enrolled} enrolled things found and rightly named, {counted.offered} more "
         f"offered as the likelier of two; "
-        f"{counted.unnamed} of {counted.strangers} strangers left unnamed; {counted.wrong} wrong names."
+        f"{counted.unnamed} of {counted.strangers} strangers left unnamed "
+        f"({counted.unknown} called unknown, the others offered two labels); {counted.wrong} wrong names."
     )
     entries = [
         Entry(f"photo-{number}-recognised.jpg", photo.image.width, photo.image.height, answer.objects)

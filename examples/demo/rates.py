@@ -14,13 +14,15 @@ LEAST_NAMED, LEAST_RIGHT, LEAST_UNNAMED, MOST_WRONG = 0.4, 0.6, 0.5, 2
 @dataclass(frozen=True)
 class Rates:
     """Counts over photos: enrolled things shown, those rightly named, those whose right label was the better of two
-    offered (``ambiguous``), strangers shown, those not named, and wrong names."""
+    offered (``ambiguous``), strangers shown, those not named, those of them for which no label was offered either, and
+    wrong names."""
 
     enrolled: int
     named: int
     offered: int
     strangers: int
     unnamed: int
+    unknown: int
     wrong: int
 
     @property
@@ -74,9 +76,9 @@ def rates(answers: Iterable[tuple[Sequence[Shown], Sequence[RecognizedObject]]],
 
     A thing is named if a ``known`` object with its label has a box like its own. A wrong name is a ``known`` object
     whose label is not that of the thing in its place, parts of things included. A stranger counts as unnamed if no
-    ``known`` object stands in its place, found or not.
+    ``known`` object stands in its place, found or not, and as unknown if no ``ambiguous`` one does either.
     """
-    counts = dict.fromkeys(("enrolled", "named", "offered", "strangers", "unnamed", "wrong"), 0)
+    counts = dict.fromkeys(("enrolled", "named", "offered", "strangers", "unnamed", "unknown", "wrong"), 0)
     for shown, objects in answers:
         said = [(truth_of(found, shown), found.label) for found in objects if found.decision == "known"]
         counts["wrong"] += sum(truth is None or truth.thing.label != label for truth, label in said)
@@ -88,7 +90,10 @@ def rates(answers: Iterable[tuple[Sequence[Shown], Sequence[RecognizedObject]]],
                 counts["offered"] += here == {"ambiguous"}
             else:
                 counts["strangers"] += 1
-                counts["unnamed"] += all(truth is not entry for truth, _ in said)
+                unnamed = all(truth is not entry for truth, _ in said)
+                asked = any(found.decision == "ambiguous" and truth_of(found, shown) is entry for found in objects)
+                counts["unnamed"] += unnamed
+                counts["unknown"] += unnamed and not asked
     return Rates(**counts)
 
 

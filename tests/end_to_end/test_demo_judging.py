@@ -31,7 +31,7 @@ def test_a_right_name_in_the_right_place_counts_as_named() -> None:
     shown = (Shown(known, LEFT), Shown(stranger, RIGHT))
     objects = [found(LEFT, "known", known.label), found(RIGHT, "unknown", None)]
     assert rates([(shown, objects)], {known.label}) == Rates(
-        enrolled=1, named=1, offered=0, strangers=1, unnamed=1, wrong=0
+        enrolled=1, named=1, offered=0, strangers=1, unnamed=1, unknown=1, wrong=0
     )
 
 
@@ -39,7 +39,7 @@ def test_a_right_name_in_the_wrong_place_is_wrong() -> None:
     known, stranger = pair()
     shown = (Shown(known, LEFT), Shown(stranger, RIGHT))
     counted = rates([(shown, [found(RIGHT, "known", known.label)])], {known.label})
-    assert counted == Rates(enrolled=1, named=0, offered=0, strangers=1, unnamed=0, wrong=1)
+    assert counted == Rates(enrolled=1, named=0, offered=0, strangers=1, unnamed=0, unknown=0, wrong=1)
 
 
 def test_a_name_for_something_that_is_not_shown_is_wrong() -> None:
@@ -54,6 +54,12 @@ def test_an_ambiguous_answer_is_offered_and_neither_named_nor_wrong() -> None:
     assert (counted.named, counted.offered, counted.wrong) == (0, 1, 0)
 
 
+def test_a_stranger_that_is_offered_labels_is_unnamed_but_not_called_unknown() -> None:
+    known, stranger = pair()
+    counted = rates([((Shown(stranger, LEFT),), [found(LEFT, "ambiguous", known.label)])], {known.label})
+    assert (counted.unnamed, counted.unknown) == (1, 0)
+
+
 def test_a_part_of_a_thing_may_bear_its_name_but_is_not_the_thing_found() -> None:
     known, stranger = pair()
     part = found((1.0, 1.0, 9.0, 4.0), "known", known.label)
@@ -64,9 +70,9 @@ def test_a_part_of_a_thing_may_bear_its_name_but_is_not_the_thing_found() -> Non
 
 
 def test_thresholds_need_all_rates() -> None:
-    good = Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=2, wrong=0)
+    good = Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=2, unknown=2, wrong=0)
     assert good.met
-    assert not Rates(enrolled=20, named=7, offered=8, strangers=2, unnamed=2, wrong=0).met
-    assert not Rates(enrolled=20, named=9, offered=1, strangers=2, unnamed=2, wrong=0).met
-    assert not Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=0, wrong=0).met
-    assert not Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=2, wrong=9).met
+    assert not Rates(enrolled=20, named=7, offered=8, strangers=2, unnamed=2, unknown=2, wrong=0).met
+    assert not Rates(enrolled=20, named=9, offered=1, strangers=2, unnamed=2, unknown=2, wrong=0).met
+    assert not Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=0, unknown=0, wrong=0).met
+    assert not Rates(enrolled=20, named=20, offered=0, strangers=2, unnamed=2, unknown=2, wrong=9).met
