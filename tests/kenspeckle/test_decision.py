@@ -91,3 +91,9 @@ def test_works_from_one_item_without_any_other_label() -> None:
 def test_calibration_error_is_zero_where_stated_equals_seen_and_the_gap_otherwise() -> None:
     assert expected_calibration_error([0.75] * 4, [True, True, True, False]) == pytest.approx(0)
     assert expected_calibration_error([0.9] * 10, [False] * 10) == pytest.approx(0.9)
+
+
+def test_a_p_below_the_floor_adds_nothing_to_the_probability() -> None:
+    floored = CALIBRATOR.model_copy(update={"p_floor": 0.1})
+    assert probability(0.9, 0.2, 0.001, floored) == probability(0.9, 0.2, 0.1, CALIBRATOR)
+    assert probability(0.9, 0.2, 0.5, floored) == probability(0.9, 0.2, 0.5, CALIBRATOR)
