@@ -9,8 +9,8 @@ from kenspeckle.types import Box, RecognizedObject
 SAME_PLACE = 0.5
 A_PART = 0.7
 # Measured on the demo's seed: 13 of 24 named, 21 of 24 named or offered, 2 of 2 strangers unnamed, no wrong name.
-# The seed is one of eight that were tried (9 to 14 of 24 named), so these say nothing of accuracy: they only tell a
-# demo that works from one that is broken.
+# The seed was picked out of eight (9 to 14 of 24 named, with 24 references in place of 27), so these say nothing of
+# accuracy: they only tell a demo that works from one that is broken.
 LEAST_NAMED, LEAST_RIGHT, LEAST_UNNAMED, MOST_WRONG = 0.4, 0.6, 0.5, 2
 
 
