@@ -1,5 +1,7 @@
 """Backbones that give feature maps at strides 8, 16 and 32."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -17,7 +19,7 @@ LCNET_STAGES = (
 )
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Base of the backbones: what the neck and the normalisation must know.
 
     ``channels`` are those of the three maps; the input is ``(pixels - mean) / std`` per channel.
@@ -27,9 +29,9 @@ class Backbone(nn.Module):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    @abstractmethod
     def freeze_early(self, blocks: int) -> None:
         """Stop training of the stem and the first ``blocks`` blocks."""
-        raise NotImplementedError
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
