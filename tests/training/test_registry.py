@@ -1,0 +1,42 @@
+import pytest
+
+from training.registry import Registry, UnknownName
+
+
+def _shapes() -> Registry[tuple[str, int]]:
+    shapes: Registry[tuple[str, int]] = Registry("shape")
+
+    @shapes.register()
+    def square(side: int = 1) -> tuple[str, int]:
+        return "square", side
+
+    @shapes.register("circle", "disc")
+    def round_(radius: int) -> tuple[str, int]:
+        return "circle", radius
+
+    return shapes
+
+
+def test_a_part_is_built_by_name_with_its_parameters() -> None:
+    assert _shapes().build({"name": "square", "side": 3}) == ("square", 3)
+    assert _shapes().build({"name": "disc"}, radius=2) == ("circle", 2)
+
+
+def test_an_unknown_name_lists_the_near_ones() -> None:
+    with pytest.raises(UnknownName, match=r"unknown shape 'sqare'; did you mean square\?"):
+        _shapes().build({"name": "sqare"})
+
+
+def test_an_unknown_parameter_lists_the_near_ones() -> None:
+    with pytest.raises(UnknownName, match=r"parameter of shape square 'sides'; did you mean side\?"):
+        _shapes().build({"name": "square", "sides": 3})
+
+
+def test_names_are_sorted() -> None:
+    assert list(_shapes()) == ["circle", "disc", "square"]
+
+
+def test_a_name_is_registered_once() -> None:
+    shapes = _shapes()
+    with pytest.raises(ValueError, match="twice"):
+        shapes.register("square")(lambda: ("square", 0))
