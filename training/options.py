@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.data.pictures import shared_data
+from training.export.sources import Sources, folder_sources, shared_sources
+
+RunOption = Annotated[Path, typer.Option(help="Run folder.")]
+DataOption = Annotated[Path | None, typer.Option(help="FOLDER/label/picture.jpg; the shared data folder if left out.")]
+OthersOption = Annotated[
+    Path | None, typer.Option(help="With --data: pictures of other things, in the same form, for retention and cohort.")
+]
+ThreadsOption = Annotated[int, typer.Option(help="Threads of PyTorch.")]
+BundleOption = Annotated[Path, typer.Option(help="Bundle folder.")]
+
+
+def sources_of(data: Path | None, others: Path | None) -> Sources:
+    """The pictures of ``--data`` and ``--others``, or of the shared data folder where both are left out.
+
+    Raises:
+        typer.BadParameter: if only one is given, or a folder cannot be used.
+    """
+    if (data is None) != (others is None):
+        raise typer.BadParameter("--data and --others go together")
+    try:
+        return shared_sources(shared_data()) if data is None or others is None else folder_sources(data, others)
+    except (FileNotFoundError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
