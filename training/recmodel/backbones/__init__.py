@@ -1,5 +1,8 @@
-"""Image trunks."""
+"""Image trunks, by the names that configuration files use."""
 
+from training.recmodel.backbones import pplcnet
 from training.recmodel.backbones.efficientnet_lite import EfficientNetLite, efficientnet_lite0
+from training.recmodel.backbones.pplcnet import PPLCNet
+from training.recmodel.backbones.registry import BACKBONES
 
-__all__ = ["EfficientNetLite", "efficientnet_lite0"]
+__all__ = ["BACKBONES", "EfficientNetLite", "PPLCNet", "efficientnet_lite0", "pplcnet"]
