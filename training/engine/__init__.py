@@ -1,0 +1,1 @@
+"""One training loop for every network: optimisers, schedules, checkpoints, run folders."""
