@@ -10,6 +10,7 @@ from kenspeckle.bundle import Measurement
 from training.data.pictures import FOLDS, UNSEEN_FOLD, Picture, general_classes, grocery, grocery_classes, grocery_icons
 from training.data.select import spread
 from training.evaluation.embed import Embedder, Pool
+from training.evaluation.metrics import Removal, cosine_blocks, retrieval_figures
 from training.evaluation.statistics import bootstrap_interval, mean_over_draws
 
 DRAWS = 5
@@ -19,15 +20,18 @@ CANDIDATES_PER_CLASS = 10
 
 def hits_at_1(queries: Pool, gallery: Pool) -> NDArray[np.bool_]:
     """Whether the most similar gallery member of each query has its label; ``(N,)``."""
-    nearest = (queries.vectors @ gallery.vectors.T).argmax(axis=1)
-    return np.asarray(gallery.labels[nearest] == queries.labels)
+    return _hits(queries, gallery, None)
 
 
 def leave_one_out_hits(pool: Pool) -> NDArray[np.bool_]:
     """The same within one pool, each member against all members from other photos."""
-    similarities = pool.vectors @ pool.vectors.T
-    similarities[pool.photos[:, None] == pool.photos[None, :]] = -np.inf
-    return np.asarray(pool.labels[similarities.argmax(axis=1)] == pool.labels)
+    return _hits(pool, pool, Removal(pool.photos, pool.photos))
+
+
+def _hits(queries: Pool, gallery: Pool, removal: Removal | None) -> NDArray[np.bool_]:
+    blocks = cosine_blocks(queries.vectors, gallery.vectors)
+    nearest = retrieval_figures(blocks, queries.labels, gallery.labels, removal, ks=(1,)).nearest
+    return np.asarray((nearest >= 0) & (gallery.labels[nearest] == queries.labels))
 
 
 def draw_references(pool: Pool, per_label: int, rng: np.random.Generator) -> NDArray[np.int64]:
