@@ -1,7 +1,6 @@
 """Embeddings of labelled pictures, by a bundle's own graph or by a network in PyTorch."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,30 +11,10 @@ from kenspeckle.bundle import Bundle, open_session
 from kenspeckle.crop import CropRule, Interpolation
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
 from training.data.pictures import Picture
+from training.evaluation.pool import Pool, pool_of
 from training.recmodel.model import RecModel
 
-Embedder = Callable[[Sequence[Picture]], "Pool"]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Unit embeddings ``(N, dim) float32``, their labels ``(N,)`` and the photos ``(N,)`` that they were cut from."""
-
-    vectors: NDArray[np.float32]
-    labels: NDArray[np.str_]
-    photos: NDArray[np.str_]
-
-    def take(self, chosen: NDArray[Any]) -> "Pool":
-        """The members chosen by index or mask."""
-        return Pool(self.vectors[chosen], self.labels[chosen], self.photos[chosen])
-
-    def join(self, other: "Pool") -> "Pool":
-        """Both pools, this one first."""
-        return Pool(
-            np.concatenate([self.vectors, other.vectors]),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.photos, other.photos]),
-        )
+Embedder = Callable[[Sequence[Picture]], Pool]
 
 
 def bundle_embedder(bundle: Bundle) -> Embedder:
@@ -59,7 +38,7 @@ def graph_embedder(graph: bytes) -> Embedder:
 def _session_embedder(session: Any, rule: CropRule, size: int, interpolation: Interpolation) -> Embedder:
     def embed(pictures: Sequence[Picture]) -> Pool:
         crops = batches_of_crops(pictures, rule, size, interpolation)
-        return _pool(pictures, (session.run(["embedding"], {"image": batch})[0] for batch in crops))
+        return pool_of(pictures, (session.run(["embedding"], {"image": batch})[0] for batch in crops))
 
     return embed
 
@@ -74,12 +53,6 @@ def torch_embedder(model: RecModel, neck: bool = True) -> Embedder:
 
     def embed(pictures: Sequence[Picture]) -> Pool:
         crops = batches_of_crops(pictures, CROP, SERVING_SIZE, SERVING_INTERPOLATION)
-        return _pool(pictures, map(run, crops))
+        return pool_of(pictures, map(run, crops))
 
     return embed
-
-
-def _pool(pictures: Sequence[Picture], batches: Iterable[NDArray[np.float32]]) -> Pool:
-    labels = np.array([picture.label for picture in pictures])
-    photos = np.array([str(picture.path) for picture in pictures])
-    return Pool(np.concatenate(list(batches)), labels, photos)

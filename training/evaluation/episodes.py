@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenspeckle.decision import p_values
-from training.evaluation.embed import Pool
+from training.evaluation.pool import Pool
 from training.evaluation.retrieval import draw_references
 
 KNOWN, SIBLING, UNRELATED = 0, 1, 2

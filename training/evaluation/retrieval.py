@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from kenspeckle.bundle import Measurement
 from training.data.pictures import FOLDS, UNSEEN_FOLD, Picture, general_classes, grocery, grocery_classes, grocery_icons
 from training.data.select import spread
-from training.evaluation.embed import Embedder, Pool
+from training.evaluation.embed import Embedder
 from training.evaluation.metrics import Removal, cosine_blocks, retrieval_figures
+from training.evaluation.pool import Pool
 from training.evaluation.statistics import bootstrap_interval, mean_over_draws
 
 DRAWS = 5

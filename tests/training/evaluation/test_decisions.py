@@ -4,8 +4,8 @@ import pytest
 from kenspeckle.decision import Calibrator
 from training.evaluation.calibrate import P_FLOOR, fit_calibrator, fit_logistic
 from training.evaluation.decisions import open_set_measurements, verdicts
-from training.evaluation.embed import Pool
 from training.evaluation.episodes import KNOWN, SIBLING, UNRELATED, Facts, OpenSet, draw_episodes, search_facts
+from training.evaluation.pool import Pool
 
 CALIBRATOR = Calibrator(intercept=-2, similarity=6, margin=5, log_p=-0.2, margin_cap=0.5)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.evaluation.embed import Pool
+from training.evaluation.pool import Pool
 from training.evaluation.retrieval import draw_references, hits_at_1, leave_one_out_hits
 from training.evaluation.statistics import bootstrap_interval
 
