@@ -16,13 +16,18 @@ UNSEEN_FOLD = 0
 SEEN_FOLDS = {1, 2}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """One labelled region of a picture file; ``box`` (x0, y0, x1, y1) in pixels, None for the whole picture."""
+    """One labelled region of a picture file; ``box`` (x0, y0, x1, y1) in pixels, None for the whole picture.
+
+    ``group`` is the camera or the unique id of the picture, where a list states one: retrieval by the same-camera
+    rule leaves out gallery pictures of the query's label and group.
+    """
 
     path: Path
     label: str
     box: tuple[float, float, float, float] | None = None
+    group: str | None = None
 
     def open(self) -> Image.Image:
         """Decode the file as RGB."""

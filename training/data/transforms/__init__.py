@@ -1,0 +1,19 @@
+"""What is done to a picture before it is a network's input: transforms under the names of configuration files."""
+
+from training.data.transforms import normalise, resize
+from training.data.transforms.base import TRANSFORMS, Ops, Pixels, Transform
+from training.data.transforms.chain import Chain, build_transforms
+from training.data.transforms.decode import DecodeImage, Undecodable
+
+__all__ = [
+    "TRANSFORMS",
+    "Chain",
+    "DecodeImage",
+    "Ops",
+    "Pixels",
+    "Transform",
+    "Undecodable",
+    "build_transforms",
+    "normalise",
+    "resize",
+]
