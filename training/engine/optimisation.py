@@ -48,7 +48,8 @@ class FunctionSchedule:
 class Optimisation:
     """An optimiser whose rate follows a schedule.
 
-    A parameter group may have ``lr_scale``: its rate is the schedule's times that.
+    A parameter group may have ``lr_scale`` (its rate is the schedule's times that) and ``l1`` (that times the sign of
+    the parameter is added to the clipped gradient).
     ``clip_each`` clips every gradient tensor on its own to this L2 norm (the old stack's ``clip_norm``), ``clip_all``
     all of them together (torch's usual clipping).
     """
@@ -70,6 +71,11 @@ class Optimisation:
                 torch.nn.utils.clip_grad_norm_(parameter, self.clip_each)
         if self.clip_all is not None:
             torch.nn.utils.clip_grad_norm_(parameters, self.clip_all)
+        for group in self.optimizer.param_groups:
+            if coefficient := group.get("l1", 0.0):
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad.add_(parameter.detach().sign(), alpha=coefficient)
         self.optimizer.step()
         return rate
 

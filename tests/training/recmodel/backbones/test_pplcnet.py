@@ -3,9 +3,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.engine.parameters import parameter_rules
 from training.recmodel.backbones import BACKBONES, PPLCNet
 from training.recmodel.backbones.layers import DownscaledDropout, SqueezeExcite, make_divisible
-from training.recmodel.parameters import parameter_rules
 from training.recmodel.stop import stop_after
 
 

@@ -1,6 +1,6 @@
 from torch import nn
 
-from training.recmodel.parameters import ParameterRule, parameter_rules
+from training.engine.parameters import ParameterRule, parameter_rules
 
 
 def test_rules_multiply_along_the_way_down_and_frozen_parameters_have_none() -> None:
