@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from kenspeckle.crop import Pyramid
 from kenspeckle.geometry import Boxes, scale_boxes
 from services.common.errors import NotAPicture, ServiceError, TooLarge, Unprocessable
 
@@ -47,17 +48,22 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        image: upright RGB; smaller than the picture where the photo is very large.
+        pyramid: upright RGB; smaller than the picture where the photo is very large.
         width, height: of the upright, full-size picture; boxes are in its pixels.
         sha256: of the bytes as received, hex.
         media_type: by content.
     """
 
-    image: Image.Image
+    pyramid: Pyramid
     width: int
     height: int
     sha256: str
     media_type: str
+
+    @property
+    def image(self) -> Image.Image:
+        """The pixels, without their halves."""
+        return self.pyramid.image
 
     def to_image(self, boxes: ArrayLike) -> Boxes:
         """Boxes of the full-size picture in pixels of ``image``."""
@@ -103,7 +109,7 @@ def decode_picture(data: bytes, max_pixels: int) -> Picture:
         width, height = upright.size
     elif turn is not None and turn.name in ("TRANSPOSE", "TRANSVERSE", "ROTATE_90", "ROTATE_270"):
         width, height = height, width
-    return Picture(upright, width, height, hashlib.sha256(data).hexdigest(), MEDIA_TYPES[kind])
+    return Picture(Pyramid(upright), width, height, hashlib.sha256(data).hexdigest(), MEDIA_TYPES[kind])
 
 
 def _open(data: bytes) -> Image.Image:

@@ -98,7 +98,7 @@ class Eyes:
         def work() -> NDArray[np.uint8]:
             with self._metrics.stage("crop", timings):
                 scaled = picture.to_image(boxes)
-                return crop_boxes(picture.image, scaled, rule, model.width, model.height, model.interpolation)
+                return crop_boxes(picture.pyramid, scaled, rule, model.width, model.height, model.interpolation)
 
         try:
             return await self._run(work)

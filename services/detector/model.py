@@ -39,7 +39,7 @@ class DetectionModel:
     def detect(self, picture: Picture, min_score: float, limit: int) -> list[DetectedObject]:
         """Objects of a picture, best first, boxes in full-size pixels. Blocking; safe to call from threads."""
         info = self.info
-        pixels = resize_picture(picture.image, info.width, info.height, info.interpolation)
+        pixels = resize_picture(picture.pyramid, info.width, info.height, info.interpolation)
         with self._turn:
             boxes, scores, count = self._session.run(["boxes", "scores", "count"], {"image": pixels[np.newaxis]})
         found = int(count[0])

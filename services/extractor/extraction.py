@@ -138,7 +138,7 @@ class Extraction:
         picture = decode_picture(data, self._settings.max_pixels)
         try:
             scaled = picture.to_image(as_boxes(boxes))
-            return crop_boxes(picture.image, scaled, info.crop, info.width, info.height, info.interpolation)
+            return crop_boxes(picture.pyramid, scaled, info.crop, info.width, info.height, info.interpolation)
         except ValueError as error:
             raise Unprocessable(str(error), "boxes") from error
 

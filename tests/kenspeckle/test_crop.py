@@ -1,10 +1,13 @@
 """Crops: the one way to cut an object out."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from kenspeckle.crop import CropRule, crop_boxes, resize_picture
+from kenspeckle.crop import CropRule, Pyramid, crop_boxes, resize_picture
 
 
 def quadrants() -> Image.Image:
@@ -48,3 +51,56 @@ def test_a_crop_does_not_depend_on_the_other_boxes() -> None:
 
 def test_resizing_stretches() -> None:
     assert resize_picture(quadrants(), 10, 30, "bilinear").shape == (30, 10, 3)
+
+
+def textured(width: int, height: int) -> Image.Image:
+    """Smooth shapes with some noise, like a photo."""
+    rng = np.random.default_rng(1)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    noise = rng.integers(-20, 21, (height, width, 3))
+    return Image.fromarray((np.asarray(coarse) + noise).clip(0, 255).astype(np.uint8))
+
+
+def halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mean of 2 x 2 pixels, rounded; the slow way."""
+    blocks = pixels.reshape(pixels.shape[0] // 2, 2, pixels.shape[1] // 2, 2, 3).astype(float)
+    return np.floor(blocks.mean(axis=(1, 3)) + 0.5).astype(np.uint8)
+
+
+def test_a_halved_crop_is_cut_from_the_smallest_half_that_is_large_enough() -> None:
+    picture = textured(400, 320)
+    quarter = Image.fromarray(halved(halved(np.asarray(picture))))
+    # 321 x 263 pixels to 80 x 50: a quarter is still 80.25 wide, an eighth would be too narrow.
+    crop = crop_boxes(picture, [[41, 20, 362, 283]], CropRule(margin=0), 80, 50, "halved-bicubic")[0]
+    expected = quarter.resize((80, 50), Image.Resampling.BICUBIC, box=(10.25, 5, 90.5, 70.75))
+    np.testing.assert_array_equal(crop, np.asarray(expected))
+
+
+@pytest.mark.parametrize("filter_", ["bilinear", "bicubic"])
+def test_what_shrinks_to_more_than_half_is_the_same_halved_or_not(filter_: str) -> None:
+    picture, boxes = textured(120, 90), [[3.5, 4.25, 60.0, 59.9], [0, 0, 20, 31], [0, 0, 120, 55]]
+    plain = crop_boxes(picture, boxes, CropRule(margin=0), 30, 28, filter_)
+    np.testing.assert_array_equal(crop_boxes(picture, boxes, CropRule(margin=0), 30, 28, f"halved-{filter_}"), plain)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (641, 479)])
+def test_halving_changes_a_photo_little(size: tuple[int, int]) -> None:
+    picture = textured(*size)
+    plain = resize_picture(picture, 100, 80, "bicubic").astype(float)
+    cheap = resize_picture(picture, 100, 80, "halved-bicubic").astype(float)
+    assert np.abs(plain - cheap).mean() < 2
+    assert np.abs(plain - cheap).max() < 16
+
+
+def test_halves_are_made_once_and_give_what_a_fresh_picture_gives() -> None:
+    picture = textured(300, 200)
+    shared = Pyramid(picture)
+    rule, boxes = CropRule(margin=0.1), [[0, 0, 300, 200], [10, 10, 150, 90], [100, 50, 140, 80]]
+    resize_picture(shared, 10, 10, "halved-bilinear")
+    together = crop_boxes(shared, boxes, rule, 32, 32, "halved-bilinear")
+    for box, crop in zip(boxes, together, strict=True):
+        np.testing.assert_array_equal(crop_boxes(picture, [box], rule, 32, 32, "halved-bilinear")[0], crop)
+    with mock.patch.object(Image.Image, "reduce", side_effect=AssertionError("halved again")):
+        crop_boxes(shared, boxes, rule, 32, 32, "halved-bilinear")
