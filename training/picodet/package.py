@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save
 
 from kenspeckle.bundle import Bundle, Card, Measurement, read_bundle, verify_bundle, write_bundle
-from kenspeckle.crop import resize_picture
+from kenspeckle.crop import Interpolation, resize_picture
 from training.picodet.data import Picture, load
 from training.picodet.export import MAX_BOXES, detect_torch, export_onnx
 from training.picodet.model import PicoDet
@@ -24,6 +24,7 @@ from training.picodet.train import load_checkpoint
 REPOSITORY = Path(__file__).parents[2]
 PARITY_PICTURES = 48
 PARITY_SCORE = 0.1
+INTERPOLATION: Interpolation = "halved-bilinear"
 
 
 def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: str, out: Path) -> Bundle:
@@ -40,7 +41,7 @@ def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: st
     card = _card(recipe, pictures, steps, revision)
     photos = _evenly(pictures, PARITY_PICTURES)
     size = recipe.input_size
-    tried = [resize_picture(load(photo).image, size, size, "bilinear") for photo in photos]
+    tried = [resize_picture(load(photo).image, size, size, INTERPOLATION) for photo in photos]
     card["parity"] = {
         "metric": "max_box_error_px",
         "value": box_parity(model, onnx_model, np.stack([*probe, *tried])),
@@ -164,7 +165,7 @@ def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) ->
         "name": recipe.name,
         "version": recipe.version,
         "licence": "Apache-2.0",
-        "input": {"width": size, "height": size, "interpolation": "bilinear"},
+        "input": {"width": size, "height": size, "interpolation": INTERPOLATION},
         "output": {"kind": "detection", "max_boxes": MAX_BOXES},
         "training": {
             "summary": f"PicoDet ({model.backbone} backbone, CSP-PAN of {model.channels} channels, tower of"
