@@ -5,7 +5,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from kenspeckle.bundle.card import Card
+from kenspeckle.bits import unit_codes
+from kenspeckle.bundle.card import Card, Measurement
 
 CARD, MODEL, PROBE, COHORT = "card.json", "model.onnx", "probe.npz", "cohort.npz"
 REQUIRED = (MODEL, PROBE, "LICENSE", "README.md")
@@ -45,10 +46,31 @@ class Bundle:
         except Exception as error:
             raise BundleError(f"{self.path}: {name} cannot be read: {error}") from error
 
-    def cohort(self) -> NDArray[np.float32]:
-        """The cohort of an extractor: ``(N, dim) float32``, unit length."""
-        vectors = self.arrays(COHORT)["embeddings"].astype(np.float32)
+    def cohort(self, variant: str = MODEL) -> NDArray[np.float32]:
+        """The cohort of an extractor as a variant embeds it: ``(N, dim) float32``, unit length.
+
+        Raises:
+            BundleError: if the bundle holds none for it.
+        """
+        stored, key = self.arrays(COHORT), array_name("embeddings", variant)
+        if key not in stored:
+            raise BundleError(f"{self.path}: {COHORT} holds no cohort for {variant}")
+        if self.card.output.kind == "bits":
+            if stored[key].dtype != np.uint8 or stored[key].ndim != 2:
+                raise BundleError(f"{self.path}: {COHORT}: {key} are no packed bits")
+            return unit_codes(stored[key])
+        vectors = stored[key].astype(np.float32)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def precision_of(model: str) -> str:
+    """Precision of a model file, by its name: ``model.onnx`` is fp32, ``model.int8.onnx`` int8."""
+    return "fp32" if model == MODEL else model.removeprefix("model.").removesuffix(".onnx")
+
+
+def array_name(name: str, model: str) -> str:
+    """Name of an array in ``probe.npz`` or ``cohort.npz`` as a model file gives it, e.g. ``embeddings.int8``."""
+    return name if model == MODEL else f"{name}.{precision_of(model)}"
 
 
 def fingerprint(model: bytes, card: Card) -> str:
@@ -82,8 +104,8 @@ def _check_files(source: Path, card: Card, contents: Mapping[str, bytes]) -> Non
     missing = [name for name in REQUIRED if name not in card.files]
     if card.kind == "extractor":
         missing += [name for name in (COHORT,) if name not in card.files]
-        if card.crop is None or card.calibration is None or card.output.kind != "embedding":
-            raise BundleError(f"{source}: an extractor's card needs crop, calibration and an embedding output")
+        if card.crop is None or card.calibration is None or card.output.kind == "detection":
+            raise BundleError(f"{source}: an extractor's card needs crop, calibration and an embedding or bits output")
     elif card.output.kind != "detection":
         raise BundleError(f"{source}: a detector's card needs a detection output")
     if missing:
@@ -135,7 +157,12 @@ def _read_tar(source: Path) -> dict[str, bytes]:
     return contents
 
 
-def write_bundle(path: str | os.PathLike[str], card: Mapping[str, Any], files: Mapping[str, bytes]) -> Card:
+def write_bundle(
+    path: str | os.PathLike[str],
+    card: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    measured: Mapping[str, Sequence[Measurement]] | None = None,
+) -> Card:
     """Write a bundle folder, filling in hashes and fingerprints.
 
     Args:
@@ -144,6 +171,7 @@ def write_bundle(path: str | os.PathLike[str], card: Mapping[str, Any], files: M
         files: content by name. ``model*.onnx`` are models: ``model.onnx`` fp32, ``model.int8.onnx`` int8,
             ``model.fp16.onnx`` fp16. ``LICENSE``, ``README.md``, ``probe.npz`` (and ``cohort.npz`` for an
             extractor) are required.
+        measured: how the variants compare with ``model.onnx``, by their file names.
 
     Returns:
         The card as written.
@@ -158,8 +186,9 @@ def write_bundle(path: str | os.PathLike[str], card: Mapping[str, Any], files: M
         models = {
             name: {
                 "sha256": hashes[name],
-                "precision": name.split(".")[1] if name != MODEL else "fp32",
+                "precision": precision_of(name),
                 "fingerprint": fingerprint(content, draft),
+                "measured": [one.model_dump() for one in (measured or {}).get(name, ())],
             }
             for name, content in files.items()
             if name.endswith(".onnx")

@@ -33,6 +33,14 @@ class EmbeddingOutput(_Part):
     dim: int = Field(ge=1, le=8192)
 
 
+class BitsOutput(_Part):
+    """``bits`` uint8 (batch, dim / 8), most significant bit first: the code of a hashing model."""
+
+    kind: Literal["bits"] = "bits"
+    name: Literal["bits"] = "bits"
+    dim: int = Field(ge=8, le=8192, multiple_of=8)
+
+
 class DetectionOutput(_Part):
     """``boxes`` float32 (batch, K, 4) in input pixels, ``scores`` float32 (batch, K) descending, ``count`` (batch)."""
 
@@ -41,14 +49,6 @@ class DetectionOutput(_Part):
     scores: Literal["scores"] = "scores"
     count: Literal["count"] = "count"
     max_boxes: int = Field(ge=1, le=1000)
-
-
-class ModelFile(_Part):
-    """One ONNX file of the bundle."""
-
-    sha256: Sha256
-    precision: Literal["fp32", "fp16", "int8"]
-    fingerprint: str
 
 
 class Calibration(_Part):
@@ -80,10 +80,19 @@ class Measurement(_Part):
     command: str
 
 
+class ModelFile(_Part):
+    """One ONNX file of the bundle."""
+
+    sha256: Sha256
+    precision: Literal["fp32", "fp16", "int8"]
+    fingerprint: str
+    measured: list[Measurement] = Field(default=[], description="A variant beside model.onnx.")
+
+
 class Parity(_Part):
     """Agreement of the exported graph with the PyTorch model."""
 
-    metric: Literal["min_cosine", "max_box_error_px"]
+    metric: Literal["min_cosine", "min_bit_agreement", "max_box_error_px"]
     value: float
 
 
@@ -100,7 +109,7 @@ class Card(_Part):
     models: dict[str, ModelFile] = Field(description="model.onnx and its variants.")
     input: InputSpec
     crop: CropRule | None = None
-    output: Annotated[EmbeddingOutput | DetectionOutput, Field(discriminator="kind")]
+    output: Annotated[EmbeddingOutput | BitsOutput | DetectionOutput, Field(discriminator="kind")]
     calibration: Calibration | None = None
     training: Training
     evaluation: list[Measurement] = []

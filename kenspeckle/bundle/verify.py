@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kenspeckle.bundle.bundle import COHORT, MODEL, PROBE, Bundle, BundleError
+from kenspeckle.bits import bit_similarities, unit_codes
+from kenspeckle.bundle.bundle import COHORT, MODEL, PROBE, Bundle, BundleError, array_name
 from kenspeckle.geometry import box_iou
 
 MIN_COSINE = 0.999
+MIN_BIT_AGREEMENT = 0.97
 MIN_IOU = 0.95
 MAX_SCORE_ERROR = 0.01
 PROBE_SCORE = 0.1
@@ -46,37 +48,41 @@ def open_session(
         raise BundleError(f"{bundle.path}: {variant}: the graph cannot be opened: {error}") from error
 
 
-def verify_bundle(bundle: Bundle, session: Any = None) -> None:
-    """Check inputs and outputs of the graph against the card, then run the probe and compare.
+def verify_bundle(bundle: Bundle, session: Any = None, variant: str = MODEL) -> None:
+    """Check inputs and outputs of a graph against the card, then run the probe and compare.
 
-    ``probe.npz`` holds ``image`` uint8 (n, height, width, 3) and, per output of the graph, the expected array.
+    ``probe.npz`` holds ``image`` uint8 (n, height, width, 3) and, per output of the graph, the expected array;
+    those of a variant under names such as ``embedding.int8``.
 
     Args:
-        session: an open session of the bundle's graph; opened on the CPU if None.
+        session: an open session of the variant's graph; opened on the CPU if None.
 
     Raises:
         BundleError: naming the bundle and what disagrees.
     """
-    session = session or open_session(bundle)
+    session = session or open_session(bundle, variant)
     _check_signature(bundle, session)
     probe = bundle.arrays(PROBE)
-    spec = bundle.card.input
+    spec, output = bundle.card.input, bundle.card.output
     image = probe.get("image")
     if image is None or image.dtype != np.uint8 or image.shape[1:] != (spec.height, spec.width, 3):
         raise BundleError(f"{bundle.path}: {PROBE} holds no uint8 image of {spec.width} x {spec.height}")
     try:
-        names = [output.name for output in session.get_outputs()]
+        names = [node.name for node in session.get_outputs()]
         got = dict(zip(names, session.run(names, {spec.name: image}), strict=True))
     except Exception as error:
-        raise BundleError(f"{bundle.path}: the graph fails on its probe: {error}") from error
-    if bundle.card.output.kind == "embedding":
-        _compare_embeddings(bundle, got["embedding"], probe.get("embedding"))
-        cohort = bundle.arrays(COHORT).get("embeddings")
-        stated = bundle.card.calibration.cohort_size if bundle.card.calibration else None
-        if cohort is None or cohort.shape != (stated, bundle.card.output.dim):
-            raise BundleError(f"{bundle.path}: {COHORT} is not the cohort of {stated} that the card describes")
-    else:
+        raise BundleError(f"{bundle.path}: {variant} fails on its probe: {error}") from error
+    if output.kind == "detection":
         _compare_detections(bundle, got, probe)
+        return
+    expected = probe.get(array_name(output.name, variant))
+    if output.kind == "embedding":
+        _compare_embeddings(bundle, got["embedding"], expected)
+    else:
+        _compare_bits(bundle, got["bits"], expected)
+    stated = bundle.card.calibration.cohort_size if bundle.card.calibration else None
+    if bundle.cohort(variant).shape != (stated, output.dim):
+        raise BundleError(f"{bundle.path}: {COHORT} is not the cohort of {stated} that the card describes")
 
 
 def _check_signature(bundle: Bundle, session: Any) -> None:
@@ -91,7 +97,7 @@ def _check_signature(bundle: Bundle, session: Any) -> None:
             f" (batch, {card.input.height}, {card.input.width}, 3)"
         )
     outputs = {node.name for node in session.get_outputs()}
-    wanted = {"embedding"} if card.output.kind == "embedding" else {"boxes", "scores", "count"}
+    wanted = {"boxes", "scores", "count"} if card.output.kind == "detection" else {card.output.name}
     if outputs != wanted:
         raise BundleError(f"{bundle.path}: the graph's outputs are {sorted(outputs)}, the card says {sorted(wanted)}")
 
@@ -104,6 +110,18 @@ def _compare_embeddings(bundle: Bundle, got: NDArray[Any], expected: NDArray[Any
     cosine = float((got * expected).sum(axis=1).min())
     if cosine < MIN_COSINE:
         raise BundleError(f"{bundle.path}: embeddings of the probe differ from the stored ones (cosine {cosine:.4f})")
+
+
+def _compare_bits(bundle: Bundle, got: NDArray[Any], expected: NDArray[Any] | None) -> None:
+    """Rounding on another CPU may turn a bit that is near its threshold, not many."""
+    dim = bundle.card.output.model_dump()["dim"]
+    if expected is None or {got.dtype, expected.dtype} != {np.dtype(np.uint8)} or got.shape != expected.shape:
+        raise BundleError(f"{bundle.path}: bits of the probe are {got.dtype} of shape {got.shape}")
+    if got.shape[1] * 8 != dim:
+        raise BundleError(f"{bundle.path}: the card says {dim} bits, the graph gives {got.shape[1] * 8}")
+    agreement = float(np.diag(bit_similarities(unit_codes(got), unit_codes(expected))).min())
+    if agreement < MIN_BIT_AGREEMENT:
+        raise BundleError(f"{bundle.path}: bits of the probe differ from the stored ones ({agreement:.1%} agree)")
 
 
 def _compare_detections(bundle: Bundle, got: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kenspeckle.bundle import Bundle, BundleError, read_bundle, verify_bundle
+from kenspeckle.bundle.bundle import MODEL
 from kenspeckle.cli import options
 from kenspeckle.cli.output import cell, fail, out, print_json, print_table, say
 from kenspeckle.types import Job, Role
@@ -197,6 +198,14 @@ def show_model(path: BundlePath, json: options.Json = False) -> None:
         facts.append(("asked rate", f"{card.calibration.false_accept_rate:.2%} of unrelated things"))
     facts += [("parity", f"{card.parity.metric} {card.parity.value:g}"), *(("limit", limit) for limit in card.limits)]
     print_table(["", ""], [(cell(name, "bold"), value) for name, value in facts])
+    variants = [(name, model) for name, model in card.models.items() if name != MODEL]
+    if variants:
+        print_table(
+            ["variant", "precision", "fingerprint"], [(name, one.precision, one.fingerprint) for name, one in variants]
+        )
+    for name, measured in [(name, one.measured) for name, one in variants if one.measured]:
+        rows = [(m.metric, m.data, f"{m.value:.4g}", _interval(m.interval), m.command) for m in measured]
+        print_table([f"measured of {name}", "on", "#value", "interval", "by"], rows)
     if card.evaluation:
         rows = [(m.metric, m.data, f"{m.value:.4g}", _interval(m.interval), m.command) for m in card.evaluation]
         print_table(["measured", "on", "#value", "interval", "by"], rows)
@@ -216,7 +225,8 @@ def verify_model(path: BundlePath, json: options.Json = False) -> None:
     """
     bundle = _read(path)
     try:
-        verify_bundle(bundle)
+        for variant in bundle.card.models:
+            verify_bundle(bundle, variant=variant)
     except ImportError:
         fail("Running a model needs ONNX Runtime: pip install 'kenspeckle[serve]'.")
     except BundleError as error:

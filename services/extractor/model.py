@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from kenspeckle.bits import unit_codes
 from kenspeckle.bundle import Bundle, BundleError, open_session, read_bundle, verify_bundle
 from kenspeckle.types import ModelInfo
 
-MODEL = "model.onnx"
 PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
 
 
@@ -24,13 +24,15 @@ class EmbeddingModel:
 
     def __init__(self, bundle: Bundle, session: Any, variant: str) -> None:
         self._session = session
+        self._output = bundle.card.output.kind
         self.info = _info(bundle, variant)
         self.provider: str = session.get_providers()[0]
 
     def run(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed ``(N, height, width, 3) uint8`` crops: ``(N, dim) float32``. Blocking; safe to call from threads."""
-        vectors: NDArray[np.float32] = self._session.run(["embedding"], {"image": crops})[0]
-        return vectors
+        """Embed ``(N, height, width, 3) uint8`` crops: ``(N, dim) float32``, the bits of a hashing model as codes of
+        unit length. Blocking; safe to call from threads."""
+        outputs = self._session.run([self._output], {"image": crops})[0]
+        return unit_codes(outputs) if self._output == "bits" else outputs
 
 
 def load_model(path: Path, provider: Literal["cpu", "cuda"], variant: str, threads: int) -> EmbeddingModel:
@@ -48,17 +50,13 @@ def load_model(path: Path, provider: Literal["cpu", "cuda"], variant: str, threa
     # ONNX Runtime falls back in silence where a provider is compiled in but its libraries or device are missing.
     if session is None or session.get_providers()[0] != wanted:
         raise BundleError(f"{path}: {wanted} was asked for and is not to be had here; install what it needs or use cpu")
-    # The stored answers are those of model.onnx; a variant is another function, so its probe run only warms it.
-    verify_bundle(bundle, session if variant == MODEL else None)
-    model = EmbeddingModel(bundle, session, variant)
-    if variant != MODEL:
-        model.run(bundle.arrays("probe.npz")["image"])
-    return model
+    verify_bundle(bundle, session, variant)
+    return EmbeddingModel(bundle, session, variant)
 
 
 def _info(bundle: Bundle, variant: str) -> ModelInfo:
     card = bundle.card
-    if card.output.kind != "embedding" or card.calibration is None:
+    if card.output.kind == "detection" or card.calibration is None:
         raise BundleError(f"{bundle.path}: the card describes no embedding and calibration")
     return ModelInfo(
         name=card.name,

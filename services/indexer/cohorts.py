@@ -26,12 +26,17 @@ class Cohorts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._vectors: dict[str, Vectors] = {}
+        self._hashing: set[str] = set()
         self.models: list[ModelInfo] = []
         self.problems: list[str] = []
 
     def get(self, fingerprint: str | None) -> Vectors | None:
         """Cohort of a fingerprint, ``(N, dim) float32``; None if it is not known."""
         return None if fingerprint is None else self._vectors.get(fingerprint)
+
+    def hashing(self, fingerprint: str | None) -> bool:
+        """Whether embeddings of a fingerprint are codes of a hashing model."""
+        return fingerprint in self._hashing
 
     def load(self) -> None:
         """Read the bundles; one that cannot be used is passed over and named in ``problems``."""
@@ -46,7 +51,10 @@ class Cohorts:
 
     def _take(self, bundle: Bundle) -> None:
         card, cohort = bundle.card, bundle.cohort()
-        self._vectors[card.fingerprint] = cohort
+        for name, model in card.models.items():
+            self._vectors[model.fingerprint] = bundle.cohort(name)
+            if card.output.kind == "bits":
+                self._hashing.add(model.fingerprint)
         self.models.append(
             ModelInfo(
                 name=card.name,

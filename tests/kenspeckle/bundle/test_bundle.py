@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kenspeckle.bundle import BundleError, open_session, read_bundle, verify_bundle
-from tests.fixtures.bundles import write_detector, write_extractor
+from tests.fixtures.bundles import write_detector, write_extractor, write_variant
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,48 @@ def test_pickled_arrays_are_not_loaded(made: Path) -> None:
 def test_an_unknown_variant_lists_the_ones_there(made: Path) -> None:
     with pytest.raises(BundleError, match=r"model\.onnx"):
         open_session(read_bundle(made / "extractor"), "model.int8.onnx")
+
+
+def test_a_variant_has_its_own_fingerprint_probe_and_cohort(made: Path, tmp_path: Path) -> None:
+    plain = read_bundle(made / "extractor")
+    bundle = write_variant(tmp_path / "variant", plain)
+    for variant in bundle.card.models:
+        verify_bundle(bundle, variant=variant)
+    one = bundle.card.models["model.int8.onnx"]
+    assert (one.precision, one.measured[0].value) == ("int8", -0.01)
+    assert bundle.card.fingerprint == plain.card.fingerprint != one.fingerprint
+    cohorts = bundle.cohort(), bundle.cohort("model.int8.onnx")
+    assert 0.9 < float((cohorts[0] * cohorts[1]).sum(axis=1).min()) < 0.9999
+
+
+def test_a_variant_without_stored_answers_is_refused(made: Path, tmp_path: Path) -> None:
+    plain = read_bundle(made / "extractor")
+    bundle = write_variant(tmp_path / "variant", plain)
+    for name, reason in (("probe.npz", "shape"), ("cohort.npz", "no cohort")):
+        damaged = type(bundle)(bundle.path, bundle.card, {**bundle.contents, name: plain.contents[name]})
+        verify_bundle(damaged)
+        with pytest.raises(BundleError, match=reason):
+            verify_bundle(damaged, variant="model.int8.onnx")
+
+
+def test_the_bundle_of_a_hashing_model_holds_packed_bits(tmp_path: Path) -> None:
+    bundle = write_extractor(tmp_path / "hashing", hashing=True)
+    verify_bundle(bundle)
+    stored = bundle.arrays("cohort.npz")["embeddings"]
+    assert (stored.dtype, stored.shape[1] * 8) == (np.uint8, 64)
+    cohort = bundle.cohort()
+    np.testing.assert_allclose(np.linalg.norm(cohort, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(np.packbits(cohort > 0, axis=1), stored)
+
+
+def test_bits_that_differ_from_the_stored_ones_are_refused(tmp_path: Path) -> None:
+    bundle = write_extractor(tmp_path / "hashing", hashing=True)
+    probe = bundle.arrays("probe.npz")
+    for changed, reason in ((~probe["bits"], "agree"), (probe["bits"].astype(np.float32), "shape")):
+        stream = io.BytesIO()
+        np.savez(stream, image=probe["image"], bits=changed)
+        with pytest.raises(BundleError, match=reason):
+            verify_bundle(type(bundle)(bundle.path, bundle.card, {**bundle.contents, "probe.npz": stream.getvalue()}))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from kenspeckle.cli import app, options
 from kenspeckle.client import Client, RetryPolicy
-from tests.fixtures.bundles import write_extractor
+from tests.fixtures.bundles import write_extractor, write_variant
 
 NOW = "2026-01-01T00:00:00Z"
 KEY = {"id": "k1", "name": "camera", "role": "recognize", "created_at": NOW}
@@ -73,6 +73,14 @@ def test_a_whole_bundle_is_shown_and_verified(run: Any, tmp_path: Path) -> None:
         assert text in shown.output
     assert json.loads(run("model", "show", tmp_path / "toy", "--json").stdout)["fingerprint"] == bundle.card.fingerprint
     assert run("model", "verify", tmp_path / "toy").exit_code == 0
+
+
+def test_variants_are_shown_with_their_figures_and_verified(run: Any, tmp_path: Path) -> None:
+    bundle = write_variant(tmp_path / "variant", write_extractor(tmp_path / "toy"))
+    shown = run("model", "show", bundle.path).stdout
+    assert "model.int8.onnx" in shown
+    assert "-0.01" in shown
+    assert run("model", "verify", bundle.path).exit_code == 0
 
 
 def test_a_tampered_bundle_is_refused_with_its_reason(run: Any, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from services.common.tensors import MEDIA_TYPE as NPY
 from services.common.tensors import decode_npy, encode_npy
 from services.extractor.app import create_app
 from services.extractor.settings import ExtractorSettings
-from tests.fixtures.bundles import DIM, embed, scene, thing
+from tests.fixtures.bundles import BITS, DIM, embed, scene, thing, write_extractor, write_variant
 
 INFER = "/v2/models/toy-extractor/infer"
 
@@ -190,6 +190,27 @@ def test_a_bad_bundle_leaves_the_process_up_not_ready_and_names_the_reason(bundl
         assert unnamed.status_code == 503
         assert "model.onnx is not the file" in unnamed.json()["detail"]
         assert client.get("/models").status_code == 503
+
+
+def test_a_variant_of_the_bundle_serves_under_its_own_fingerprint(bundles: Path, tmp_path: Path) -> None:
+    bundle = write_variant(tmp_path / "variant", read_bundle(bundles / "extractor"))
+    settings = ExtractorSettings(bundles=(bundle.path,), variant="model.int8.onnx")
+    with TestClient(create_app(settings)) as client:
+        response = post_crops(client, things(1, 2))
+    assert response.headers["Kenspeckle-Fingerprint"] == bundle.card.models["model.int8.onnx"].fingerprint
+    got = decode_npy(response.content, np.float32, (2, DIM))
+    cosines = (got * embed(bundle, things(1, 2))).sum(axis=1)
+    assert (cosines > 0.9).all()
+    assert (cosines < 0.99999).all()
+
+
+def test_the_bits_of_a_hashing_model_come_as_codes_of_unit_length(tmp_path: Path) -> None:
+    bundle = write_extractor(tmp_path / "hashing", hashing=True)
+    with TestClient(create_app(ExtractorSettings(bundles=(bundle.path,)))) as client:
+        got = decode_npy(post_crops(client, things(1, 2)).content, np.float32, (2, BITS))
+        assert client.get("/models").json()[0]["dim"] == BITS
+    np.testing.assert_array_equal(got, embed(bundle, things(1, 2)))
+    np.testing.assert_allclose(np.abs(got), 1 / np.sqrt(BITS), atol=1e-7)
 
 
 def test_cuda_that_is_not_to_be_had_is_said_and_not_served_on_the_cpu(bundles: Path) -> None:
