@@ -141,7 +141,8 @@ class Directory:
         return index
 
     def _new_index(self, row: GalleryRow) -> GalleryIndex:
-        return GalleryIndex(row.id, row.name, row.fingerprint, row.dim or 0, self._cohorts.get(row.fingerprint))
+        cohort, hashing = self._cohorts.get(row.fingerprint), self._cohorts.hashing(row.fingerprint)
+        return GalleryIndex(row.id, row.name, row.fingerprint, row.dim or 0, cohort, hashing)
 
     @staticmethod
     def _vectors(connection: Connection, row: GalleryRow, references: list[int]) -> dict[int, embeddings.Vector]:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kenspeckle.bits import bit_similarities
 from kenspeckle.types import GalleryState as StateInfo
 from kenspeckle.types import SearchAnswer, SearchHit
 from services.common.errors import Conflict, NotReady
 from services.indexer.locks import ReadWriteLock
 from services.indexer.neighbours import Ranking, Shown, rank
 from services.indexer.store.items import Indexed
-from services.indexer.vectors.cohort import CohortMaxima
+from services.indexer.vectors.binary import BinaryIndex
+from services.indexer.vectors.cohort import CohortMaxima, cosines
 from services.indexer.vectors.flat import FlatIndex
 from services.indexer.vectors.index import Ids, VectorIndex, Vectors
 
@@ -40,16 +42,26 @@ class GalleryIndex:
         fingerprint: of its embeddings; None for a gallery that never had any.
         dim: length of the embeddings; 0 without a fingerprint.
         cohort: ``(N, dim) float32`` of the fingerprint; None if no bundle with it is there.
+        hashing: whether the embeddings are codes of a hashing model.
     """
 
-    def __init__(self, gallery_id: int, name: str, fingerprint: str | None, dim: int, cohort: Vectors | None) -> None:
+    def __init__(
+        self,
+        gallery_id: int,
+        name: str,
+        fingerprint: str | None,
+        dim: int,
+        cohort: Vectors | None,
+        hashing: bool = False,
+    ) -> None:
         self.gallery_id = gallery_id
         self.name = name
         self.fingerprint = fingerprint
         self.dim = dim
         self.revision = 0
-        self._cohort = None if cohort is None else CohortMaxima(cohort)
-        self._index: VectorIndex = FlatIndex(max(dim, 1))
+        self._cohort = None if cohort is None else CohortMaxima(cohort, bit_similarities if hashing else cosines)
+        self._kind: type[VectorIndex] = BinaryIndex if hashing else FlatIndex
+        self._index: VectorIndex = BinaryIndex(dim) if hashing else FlatIndex(max(dim, 1))
         self._shown: dict[int, Shown] = {}
         self._references: dict[int, set[int]] = {}
         self._negative: set[int] = set()
@@ -82,9 +94,9 @@ class GalleryIndex:
         Raises:
             ValueError: if the arrays do not fit together; the index may then not be used.
         """
-        index = FlatIndex.load(arrays)
+        index, vectors = self._kind.load(arrays), self._kind.vectors(arrays)
         uids = arrays.get("uids")
-        if arrays["vectors"].shape[1] != self.dim or uids is None or uids.shape != arrays["ids"].shape:
+        if vectors.shape[1] != self.dim or uids is None or uids.shape != arrays["ids"].shape:
             raise ValueError("vectors have another length, or names are missing")
         held = dict(zip(arrays["ids"].tolist(), uids.tolist(), strict=True))
         still = [row for row in rows if held.get(row.id) == row.uid]
@@ -96,12 +108,12 @@ class GalleryIndex:
         for row in still:
             self._show(row)
         if self._cohort is not None:
-            self._restore_cohort(self._cohort, arrays, gone, index)
+            self._restore_cohort(self._cohort, arrays, vectors, gone, index)
 
     def _restore_cohort(
-        self, cohort: CohortMaxima, arrays: dict[str, NDArray[Any]], gone: Ids, index: VectorIndex
+        self, cohort: CohortMaxima, arrays: dict[str, NDArray[Any]], stored: Vectors, gone: Ids, index: VectorIndex
     ) -> None:
-        vectors = dict(zip(arrays["ids"].tolist(), arrays["vectors"], strict=True))
+        vectors = dict(zip(arrays["ids"].tolist(), stored, strict=True))
         if not cohort.restore(arrays):
             labelled = [row for row in self._shown if row not in self._negative]
             cohort.add(*_stack([(row, vectors[row]) for row in labelled], self.dim))

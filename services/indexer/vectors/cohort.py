@@ -5,7 +5,7 @@ references of the gallery (``kenspeckle.decision.p_values`` turns them into p). 
 too: they are known not to be what the labelled references show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -20,15 +20,24 @@ NOTHING = np.float32(-2)
 # References that are compared with the cohort at once: bounds the product to cohort size x this many floats.
 PORTION = 2048
 
+Similarities = Callable[[Vectors, Vectors], Vectors]
+
+
+def cosines(first: Vectors, second: Vectors) -> Vectors:
+    """Similarities of unit vectors."""
+    return np.asarray(first @ second.T, np.float32)
+
 
 class CohortMaxima:
     """m_i of every member, with the reference that gives it.
 
     Args:
         cohort: ``(N, dim) float32`` unit vectors.
+        similarities: ``(N, M)`` of ``(N, dim)`` and ``(M, dim)``, the same that the gallery's index gives.
     """
 
-    def __init__(self, cohort: Vectors) -> None:
+    def __init__(self, cohort: Vectors, similarities: Similarities = cosines) -> None:
+        self._similarities = similarities
         self._fixed = len(cohort)
         self._members = np.ascontiguousarray(cohort, np.float32)
         self._negatives: Ids = np.empty(0, np.int64)
@@ -57,7 +66,7 @@ class CohortMaxima:
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Take labelled references in."""
         for start in range(0, len(ids), PORTION):
-            similarities = self._members @ vectors[start : start + PORTION].T
+            similarities = self._similarities(self._members, vectors[start : start + PORTION])
             best = similarities.argmax(axis=1)
             values = similarities[np.arange(len(best)), best]
             higher = values > self._maxima

@@ -73,11 +73,17 @@ class FlatIndex:
         Raises:
             ValueError: if the arrays do not fit together.
         """
-        ids, vectors = arrays.get("ids"), arrays.get("vectors")
-        if ids is None or vectors is None or ids.dtype != np.int64 or vectors.dtype != np.float32:
-            raise ValueError("ids or vectors are missing or of another type")
-        if vectors.ndim != 2 or ids.shape != (len(vectors),):
+        ids, vectors = arrays.get("ids"), cls.vectors(arrays)
+        if ids is None or ids.dtype != np.int64 or ids.shape != (len(vectors),):
             raise ValueError("there are not as many ids as vectors")
         index = cls(vectors.shape[1])
         index.add(ids, vectors)
         return index
+
+    @staticmethod
+    def vectors(arrays: Mapping[str, NDArray[Any]]) -> Vectors:
+        """See ``VectorIndex.vectors``."""
+        vectors = arrays.get("vectors")
+        if vectors is None or vectors.dtype != np.float32 or vectors.ndim != 2:
+            raise ValueError("vectors are missing or of another type")
+        return vectors

@@ -1,4 +1,4 @@
-"""What a vector index is. Kinds: ``flat``."""
+"""What a vector index is. Kinds: ``flat``, and ``binary`` for hashing models."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
@@ -52,5 +52,14 @@ class VectorIndex(Protocol):
 
         Raises:
             ValueError: if the arrays do not fit together.
+        """
+        ...
+
+    @staticmethod
+    def vectors(arrays: Mapping[str, NDArray[Any]]) -> Vectors:
+        """The vectors ``(N, dim)`` in what ``save`` gave, in the order of its ids.
+
+        Raises:
+            ValueError: if they are missing or of another type.
         """
         ...

@@ -1,4 +1,4 @@
-"""The exact index, the cohort's maxima and generations against plain numpy."""
+"""The exact indexes, the cohort's maxima and generations against plain numpy."""
 
 from pathlib import Path
 
@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.indexer.vectors.cohort import NOTHING, CohortMaxima
+from kenspeckle.bits import bit_similarities
+from services.indexer.vectors.binary import BinaryIndex
+from services.indexer.vectors.cohort import NOTHING, CohortMaxima, cosines
 from services.indexer.vectors.flat import FlatIndex
 from services.indexer.vectors.generation import Generations
 from services.indexer.vectors.index import VectorIndex
 from tests.services.indexer.helpers import vectors
 
-KINDS = [FlatIndex]
+KINDS = [FlatIndex, BinaryIndex]
+DIM = 64
 STEPS = st.lists(
     st.tuples(st.sampled_from(["add", "remove", "negative", "reload"]), st.integers(0, 2**16)), min_size=1, max_size=12
 )
@@ -23,14 +26,14 @@ STEPS = st.lists(
 @given(steps=STEPS)
 @settings(max_examples=60, deadline=None)
 def test_an_index_agrees_with_brute_force_after_any_changes(
-    kind: type[FlatIndex], steps: list[tuple[str, int]]
+    kind: type[FlatIndex] | type[BinaryIndex], steps: list[tuple[str, int]]
 ) -> None:
-    index: VectorIndex = kind(8)
+    index: VectorIndex = kind(DIM)
     model: dict[int, np.ndarray] = {}
     next_id = 5
     for step, seed in steps:
         if step in ("add", "negative"):
-            new = vectors(seed, 1 + seed % 5, 8)
+            new = drawn(kind, seed, 1 + seed % 5)
             ids = np.arange(next_id, next_id + len(new) * 3, 3)
             next_id = int(ids[-1]) + 1
             index.add(ids, new)
@@ -46,27 +49,43 @@ def test_an_index_agrees_with_brute_force_after_any_changes(
         _assert_same_answers(index, model, seed)
 
 
+def drawn(kind: type[VectorIndex], seed: int | list[int], count: int, dim: int = DIM) -> np.ndarray:
+    """Random vectors as the kind takes them: unit vectors, or codes of bits."""
+    made = vectors(seed, count, dim)
+    return np.where(made > 0, 1, -1).astype(np.float32) / np.float32(np.sqrt(dim)) if kind is BinaryIndex else made
+
+
+def likeness(kind: type[VectorIndex], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosines (N, M), or shares of equal bits."""
+    if kind is BinaryIndex:
+        return np.asarray(((first > 0)[:, None] == (second > 0)[None]).mean(axis=2))
+    return np.asarray(first @ second.T)
+
+
 def _assert_same_answers(index: VectorIndex, model: dict[int, np.ndarray], seed: int) -> None:
-    queries = vectors([seed, 1], 20, 8)
+    kind = type(index)
+    queries = drawn(kind, [seed, 1], 20)
     excluded = np.array(sorted(model)[::2], np.int64)
     for exclude in (None, excluded):
-        allowed = {one: v for one, v in model.items() if exclude is None or one not in excluded}
+        allowed = [one for one in model if exclude is None or one not in excluded]
         similarities, ids = index.search(queries, 4, exclude)
         assert similarities.shape == ids.shape == (20, 4)
         count = min(4, len(allowed))
         assert (ids[:, count:] == -1).all()
-        for query, got, found in zip(queries, similarities, ids, strict=True):
-            expected = sorted((float(query @ v) for v in allowed.values()), reverse=True)[:4]
-            np.testing.assert_allclose(got[:count], expected, atol=1e-6)
-            exact = [float(query @ allowed[one]) for one in found[:count].tolist()]
-            np.testing.assert_allclose(got[:count], exact, atol=1e-6)
+        if count:
+            everything = likeness(kind, queries, np.stack([model[one] for one in allowed]))
+            expected = -np.sort(-everything, axis=1)[:, :count]
+            np.testing.assert_allclose(similarities[:, :count], expected, atol=1e-6)
+            places = np.vectorize(allowed.index)(ids[:, :count])
+            exact = np.take_along_axis(everything, places, axis=1)
+            np.testing.assert_allclose(similarities[:, :count], exact, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_does_not_depend_on_what_else_is_asked(kind: type[FlatIndex]) -> None:
+def test_an_answer_does_not_depend_on_what_else_is_asked(kind: type[FlatIndex] | type[BinaryIndex]) -> None:
     index = kind(512)
-    index.add(np.arange(5000), vectors(1, 5000, 512))
-    queries = vectors(2, 400, 512)
+    index.add(np.arange(5000), drawn(kind, 1, 5000, 512))
+    queries = drawn(kind, 2, 400, 512)
     together, ids = index.search(queries, 10)
     for row, query in enumerate(queries[::8]):
         alone, same = index.search(query[None], 10)
@@ -74,23 +93,45 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(kind: type[FlatIndex]) 
         np.testing.assert_array_equal(same[0], ids[8 * row])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_saved_vectors_are_those_that_were_added(kind: type[FlatIndex] | type[BinaryIndex]) -> None:
+    index, new = kind(DIM), drawn(kind, 3, 6)
+    index.add(np.arange(6), new)
+    np.testing.assert_allclose(kind.vectors(index.save()), new, atol=1e-7)
+
+
+def test_bits_take_a_thirty_second_of_the_memory() -> None:
+    flat, binary = FlatIndex(512), BinaryIndex(512)
+    for index in (flat, binary):
+        index.add(np.arange(10), vectors(1, 10, 512))
+    assert (flat.memory_bytes, binary.memory_bytes) == (10 * (2048 + 8), 10 * (64 + 8))
+
+
 def test_an_index_is_not_made_of_arrays_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="as many ids"):
         FlatIndex.load({"ids": np.arange(3), "vectors": vectors(1, 2)})
     with pytest.raises(ValueError, match="missing"):
         FlatIndex.load({"ids": np.arange(3)})
+    with pytest.raises(ValueError, match="as many ids"):
+        BinaryIndex.load({"ids": np.arange(3), "bits": np.zeros((2, 8), np.uint8)})
+    with pytest.raises(ValueError, match="missing"):
+        BinaryIndex.load({"ids": np.arange(3), "vectors": vectors(1, 3)})
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @given(steps=STEPS)
-@settings(max_examples=80, deadline=None)
-def test_maxima_stay_those_of_a_full_comparison(steps: list[tuple[str, int]]) -> None:
-    cohort = vectors(77, 30, 8)
-    index, maxima = FlatIndex(8), CohortMaxima(cohort)
+@settings(max_examples=60, deadline=None)
+def test_maxima_stay_those_of_a_full_comparison(
+    kind: type[FlatIndex] | type[BinaryIndex], steps: list[tuple[str, int]]
+) -> None:
+    cohort = drawn(kind, 77, 30)
+    compare = bit_similarities if kind is BinaryIndex else cosines
+    index, maxima = kind(DIM), CohortMaxima(cohort, compare)
     labelled: dict[int, np.ndarray] = {}
     negative: dict[int, np.ndarray] = {}
     for number, (step, seed) in enumerate(steps):
         ids = np.arange(number * 10, number * 10 + 1 + seed % 3)
-        new = vectors(seed, len(ids), 8)
+        new = drawn(kind, seed, len(ids))
         if step == "add":
             index.add(ids, new)
             maxima.add(ids, new)
@@ -109,13 +150,13 @@ def test_maxima_stay_those_of_a_full_comparison(steps: list[tuple[str, int]]) ->
             maxima.remove_negatives(gone)
             negative = {one: v for one, v in negative.items() if one not in gone}
         elif not negative:
-            restored = CohortMaxima(cohort)
+            restored = CohortMaxima(cohort, compare)
             assert restored.restore(maxima.save())
             maxima = restored
         members = np.concatenate([cohort, *[v[None] for v in negative.values()]])
         expected = np.full(len(members), NOTHING)
         if labelled:
-            expected = (members @ np.stack(list(labelled.values())).T).max(axis=1)
+            expected = likeness(kind, members, np.stack(list(labelled.values()))).max(axis=1)
         np.testing.assert_allclose(maxima.maxima, expected, atol=1e-6)
         assert maxima.size == len(members)
 
