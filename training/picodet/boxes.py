@@ -1,5 +1,7 @@
 """Geometry of detection in PyTorch: cells, distances, overlaps. Boxes are ``x0, y0, x1, y1``."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -7,26 +9,28 @@ STRIDES = (8, 16, 32, 64)
 EPS = 1e-10
 
 
-def cells(height: int, width: int) -> tuple[Tensor, Tensor]:
+def cells(
+    height: int, width: int, strides: Sequence[int] = STRIDES, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
     """Centres ``(A, 2)`` in input pixels and strides ``(A,)`` of all cells of a ``height`` x ``width`` input.
 
     A map has ``ceil(size / stride)`` cells a side; cell (x, y) has its centre at ``(x + 0.5, y + 0.5) * stride``.
     """
-    centres, strides = [], []
-    for stride in STRIDES:
-        ys = torch.arange(-(-height // stride)) + 0.5
-        xs = torch.arange(-(-width // stride)) + 0.5
+    centres, steps = [], []
+    for stride in strides:
+        ys = torch.arange(-(-height // stride), device=device) + 0.5
+        xs = torch.arange(-(-width // stride), device=device) + 0.5
         grid = torch.stack(torch.meshgrid(ys, xs, indexing="ij"), dim=-1).flip(-1).reshape(-1, 2)
         centres.append(grid * stride)
-        strides.append(torch.full((len(grid),), float(stride)))
-    return torch.cat(centres), torch.cat(strides)
+        steps.append(torch.full((len(grid),), float(stride), device=device))
+    return torch.cat(centres), torch.cat(steps)
 
 
 def expected_distances(logits: Tensor) -> Tensor:
     """Mean of each side's distribution over the bins: ``(..., 4 * bins)`` logits -> ``(..., 4)`` in strides."""
     bins = logits.shape[-1] // 4
     shares = logits.reshape(*logits.shape[:-1], 4, bins).softmax(dim=-1)
-    return shares @ torch.arange(bins, dtype=logits.dtype)
+    return shares @ torch.arange(bins, dtype=logits.dtype, device=logits.device)
 
 
 def distances_to_boxes(centres: Tensor, distances: Tensor) -> Tensor:

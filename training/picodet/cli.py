@@ -133,7 +133,7 @@ def quality(detectors: dict[str, Detector], pictures: list[Picture]) -> list[Mea
 def speed(bundle: Bundle, teacher: Path) -> list[Measurement]:
     """CPU milliseconds of the bundle, of PicoDet-S on LCNet x0.75 (untrained: time only) and of the teacher."""
     size = bundle.card.input.width
-    small = PicoDet(ModelConfig("lcnet-0.75"))
+    small = PicoDet(ModelConfig({"name": "LCNet", "scale": 0.75}))
     times = {
         "this bundle": milliseconds(bundle.contents["model.onnx"], (1, size, size, 3)),
         "PicoDet-S on LCNet x0.75, same input": milliseconds(export_onnx(small, size), (1, size, size, 3)),

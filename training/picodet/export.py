@@ -52,12 +52,12 @@ class Inference(nn.Module):
     def __init__(self, model: PicoDet, size: int) -> None:
         super().__init__()
         self.model, self.size = model, size
-        self.centres, self.strides = cells(size, size)
+        self.centres, self.strides = cells(size, size, model.config.strides)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        class_logits, distance_logits = self.model(image.permute(0, 3, 1, 2).float())
+        class_outputs, distance_logits = self.model(image.permute(0, 3, 1, 2).float())
         boxes = decode(distance_logits, self.centres, self.strides).clamp(0, self.size)
-        return boxes, class_logits.sigmoid().amax(dim=2)
+        return boxes, self.model.scores(class_outputs).amax(dim=2)
 
 
 def export_onnx(model: PicoDet, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The three losses of PicoDet, summed; the caller divides by the averaging factors."""
+"""The three losses of PicoDet, per element or pair; the caller divides by the averaging factors."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,18 @@ ALPHA, GAMMA = 0.75, 2.0
 
 def varifocal(logits: Tensor, targets: Tensor) -> Tensor:
     """Varifocal loss (Zhang et al., 2021) per element: positives weigh by their target IoU, negatives are focal."""
-    negative = ALPHA * (logits.sigmoid() - targets).abs() ** GAMMA
-    weights = torch.where(targets > 0, targets, negative)
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * weights
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return entropy * _varifocal_weights(logits.sigmoid(), targets)
+
+
+def varifocal_of_probabilities(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """``varifocal`` for a head that gives probabilities."""
+    entropy = F.binary_cross_entropy(probabilities, targets, reduction="none")
+    return entropy * _varifocal_weights(probabilities, targets)
+
+
+def _varifocal_weights(probabilities: Tensor, targets: Tensor) -> Tensor:
+    return torch.where(targets > 0, targets, ALPHA * (probabilities - targets).abs() ** GAMMA)
 
 
 def giou_loss(boxes: Tensor, targets: Tensor) -> Tensor:

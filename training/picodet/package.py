@@ -168,9 +168,10 @@ def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) ->
         "input": {"width": size, "height": size, "interpolation": INTERPOLATION},
         "output": {"kind": "detection", "max_boxes": MAX_BOXES},
         "training": {
-            "summary": f"PicoDet ({model.backbone} backbone, CSP-PAN of {model.channels} channels, tower of"
-            f" {model.tower_depth}), one class, {steps} steps of {recipe.train.batch} pictures with random crops,"
-            f" colours, mosaics and pasted objects; weights averaged over steps. {recipe.note}".strip(),
+            "summary": f"PicoDet ({model.backbone['name']} backbone, {model.neck} of {model.channels} channels,"
+            f" {model.head} with towers of {model.tower_depth}), one class, {steps} steps of {recipe.train.batch}"
+            f" pictures with random crops, colours, mosaics and pasted objects; weights averaged over steps."
+            f" {recipe.note}".strip(),
             "data": data_credits(recipe, pictures),
             "seeds": [recipe.train.seed],
             "code_revision": revision,

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.picodet.augment import training_sample
-from training.picodet.criterion import detection_losses
+from training.picodet.criterion import Outputs, Truth, sim_ota_losses
 from training.picodet.data import Picture, Sample, load
 from training.picodet.model import ModelConfig, PicoDet
 
@@ -129,7 +129,7 @@ def load_checkpoint(path: Path, config: ModelConfig) -> PicoDet:
 def _start(config: TrainConfig, start: Path | None) -> State:
     torch.manual_seed(config.seed)
     if start is None:
-        model = PicoDet(config.model, pretrained=config.model.backbone == "lite0")
+        model = PicoDet(config.model, pretrained=config.model.backbone["name"] == "EfficientNetLite0")
     else:
         model = load_checkpoint(start, config.model)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -158,11 +158,8 @@ def _step(config: TrainConfig, state: State, progress: float, batch: list[Sample
     for group in state.optimiser.param_groups:
         group["lr"] = group["peak"] * rate_factor(progress, state.step, config.warmup_steps)
     pixels = np.stack([np.asarray(sample.image) for sample in batch])
-    size = pixels.shape[1]
-    class_logits, distance_logits = state.model(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
-    boxes = [torch.from_numpy(sample.boxes) for sample in batch]
-    classes = [torch.zeros(len(b), dtype=torch.long) for b in boxes]
-    losses = detection_losses(class_logits, distance_logits, (size, size), boxes, classes)
+    outputs = Outputs.of(state.model, state.model, torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
+    losses = sim_ota_losses(outputs, [_truth(sample) for sample in batch])
     state.optimiser.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), GRADIENT_NORM)
@@ -170,6 +167,11 @@ def _step(config: TrainConfig, state: State, progress: float, batch: list[Sample
     state.step += 1
     _update_average(config, state)
     return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _truth(sample: Sample) -> Truth:
+    boxes = torch.from_numpy(sample.boxes)
+    return Truth(boxes, torch.zeros(len(boxes), dtype=torch.long), torch.zeros(0, 4))
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ def suppression():
 def model():
     """Untrained, but claiming so loudly that there is much to suppress."""
     torch.manual_seed(0)
-    network = PicoDet(ModelConfig("lcnet-0.35", channels=32, tower_depth=1)).eval()
+    network = PicoDet(ModelConfig({"name": "LCNet", "scale": 0.35}, channels=32, tower_depth=1)).eval()
     for output in network.head.outputs:
         torch.nn.init.normal_(output.weight, std=0.5)
         torch.nn.init.constant_(output.bias, 0.0)

@@ -21,7 +21,7 @@ RECIPE = {
     "limits": ["Knows nothing."],
     "coco": ["boxes.json"],
     "train": {
-        "model": {"backbone": "lcnet-0.35", "channels": 32, "tower_depth": 1},
+        "model": {"backbone": {"name": "LCNet", "scale": 0.35}, "channels": 32, "tower_depth": 1},
         "steps": 2,
         "batch": 2,
         "sizes": [64],
@@ -133,5 +133,5 @@ def test_the_shipped_recipe_is_readable():
     from training.picodet.cli import RECIPE as SHIPPED
 
     recipe = read_recipe(SHIPPED)
-    assert recipe.train.model.backbone == "lite0"
+    assert recipe.train.model.backbone["name"] == "EfficientNetLite0"
     assert recipe.train.steps > 0

@@ -16,7 +16,7 @@ from training.picodet.model import ModelConfig
 from training.picodet.train import TrainConfig, fit, load_checkpoint, rate_factor
 
 TINY = TrainConfig(
-    model=ModelConfig("lcnet-0.35", channels=32, tower_depth=1),
+    model=ModelConfig({"name": "LCNet", "scale": 0.35}, channels=32, tower_depth=1),
     steps=6,
     batch=4,
     sizes=(64, 96),

@@ -28,7 +28,7 @@ def test_the_cell_that_predicts_the_box_gets_it():
     found = simota(*predictions({right: box}), torch.tensor([box]), torch.tensor([0]))
     assert found.cells.tolist() == [right]
     assert found.boxes.tolist() == [0]
-    assert found.ious.tolist() == [1.0]
+    assert found.scores.tolist() == [1.0]
 
 
 def test_more_overlap_among_the_best_gives_a_box_more_cells():

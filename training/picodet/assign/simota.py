@@ -1,11 +1,10 @@
 """SimOTA: which cells learn which box (Ge et al., "YOLOX", 2021), with the varifocal cost of PicoDet."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.picodet.assign.base import Assignment
 from training.picodet.boxes import overlaps
 from training.picodet.losses import ALPHA, GAMMA
 
@@ -15,20 +14,11 @@ BOX_WEIGHT = 6.0
 FAR = 1e8  # cost of a cell that is not both in the box and near its centre
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """Positive cells of one picture: cell indices, the box of each and its IoU with the prediction, all ``(P,)``."""
-
-    cells: Tensor
-    boxes: Tensor
-    ious: Tensor
-
-
 @torch.no_grad()
 def simota(
     scores: Tensor, boxes: Tensor, centres: Tensor, strides: Tensor, gt_boxes: Tensor, gt_classes: Tensor
 ) -> Assignment:
-    """Assign cells to the ground truth of one picture.
+    """Assign cells to the ground truth of one picture; the score of a cell is the IoU of its prediction.
 
     Args:
         scores: ``(A, classes)`` predicted probabilities.
@@ -41,7 +31,7 @@ def simota(
     in_box, in_centre = _regions(centres, strides, gt_boxes)
     candidates = (in_box | in_centre).any(dim=1).nonzero()[:, 0]
     if len(candidates) == 0:
-        return Assignment(candidates, candidates, torch.zeros(0))
+        return Assignment.empty(boxes)
     iou, giou = overlaps(boxes[candidates, None], gt_boxes[None])
     cost = _class_cost(scores[candidates], iou, gt_classes) + BOX_WEIGHT * (1 - giou)
     cost = cost + FAR * ~(in_box & in_centre)[candidates]
