@@ -56,14 +56,9 @@ def test_every_picture_comes_and_classes_differ(labels: list[int], batch: int, e
         assert len(one) <= max(batch, each)
         if batch >= 2 * each:
             assert len(rows) >= two
-    if (
-        batch >= 2 * each
-        and 2 * groups.max() <= groups.sum()
-        and 2 * batches_of_groups(groups, 2, batch) <= groups.sum()
-    ):
-        room = min(batch // each, len(groups)) * len(batches)
-        if room >= groups.sum():
-            assert {i for one in batches for i in one} == set(range(len(labels)))
+    room = min(batch // each, len(groups))
+    if len(batches) == max(groups.max(), -(-groups.sum() // room)):
+        assert {i for one in batches for i in one} == set(range(len(labels)))
 
 
 @given(labels, st.integers(1, 12), st.integers(1, 5))
