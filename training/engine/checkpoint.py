@@ -108,6 +108,11 @@ def load_weights(folder: Path, module: str = "model") -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether ``load_checkpoint`` finds something there."""
+    return any((candidate / WEIGHTS).exists() for candidate in (folder, _beside(folder, "previous")))
+
+
 def whole_folder(folder: Path) -> Path:
     """The checkpoint folder, or the one it was about to replace when the run was cut off between two renames.
 

@@ -59,8 +59,14 @@ class Optimisation:
     clip_each: float | None = None
     clip_all: float | None = None
 
-    def step(self, number: int) -> float:
-        """Take optimiser step ``number`` (from 0) with the gradients at hand; returns the learning rate used."""
+    def step(self, number: int, scaler: torch.amp.GradScaler | None = None) -> float:
+        """Take optimiser step ``number`` (from 0) with the gradients at hand; returns the learning rate used.
+
+        Args:
+            scaler: that the gradients were scaled with; a step with infinite gradients is left out.
+        """
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
         rate = self.schedule.rate(number)
         parameters = []
         for group in self.optimizer.param_groups:
@@ -76,7 +82,10 @@ class Optimisation:
                 for parameter in group["params"]:
                     if parameter.grad is not None:
                         parameter.grad.add_(parameter.detach().sign(), alpha=coefficient)
-        self.optimizer.step()
+        if scaler is not None:
+            scaler.step(self.optimizer)
+        else:
+            self.optimizer.step()
         return rate
 
     def state_dict(self) -> dict[str, Any]:
