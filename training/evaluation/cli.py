@@ -18,7 +18,7 @@ from training.export.onnx_graph import export_onnx
 from training.export.package import evaluation_lines, load_run, with_evaluation
 from training.export.sources import shared_sources
 from training.options import BundleOption, RunOption, ThreadsOption
-from training.recmodel.model import RecModel
+from training.recmodel.shipped import ShippedExtractor
 from training.recmodel.train import fit_neck
 
 app = typer.Typer()
@@ -48,7 +48,7 @@ def eval_extractor(bundle: BundleOption, write: WriteOption = False, threads: Th
     """
     torch.set_num_threads(threads)
     opened, data = read_bundle(bundle), shared_data()
-    frozen = RecModel(pretrained=True)
+    frozen = ShippedExtractor(pretrained=True)
     trunk = torch_embedder(frozen, neck=False)
     command = "python -m training eval-extractor --bundle models/extractor"
     measured = retrieval_measurements(bundle_embedder(opened), "this bundle", data, command)

@@ -12,7 +12,7 @@ from kenspeckle.crop import CropRule, Interpolation
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
 from training.data.pictures import Picture
 from training.evaluation.pool import Pool, pool_of
-from training.recmodel.model import RecModel
+from training.recmodel.shipped import ShippedExtractor
 
 Embedder = Callable[[Sequence[Picture]], Pool]
 
@@ -43,7 +43,7 @@ def _session_embedder(session: Any, rule: CropRule, size: int, interpolation: In
     return embed
 
 
-def torch_embedder(model: RecModel, neck: bool = True) -> Embedder:
+def torch_embedder(model: ShippedExtractor, neck: bool = True) -> Embedder:
     """Embed with a network; without ``neck``, its unit trunk features."""
 
     @torch.inference_mode()

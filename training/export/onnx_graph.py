@@ -9,12 +9,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from training.recmodel.model import RecModel
+from training.recmodel.shipped import ShippedExtractor
 
 OPSET = 18
 
 
-def export_onnx(model: RecModel, size: int) -> bytes:
+def export_onnx(model: ShippedExtractor, size: int) -> bytes:
     """``image`` uint8 (batch, size, size, 3) RGB -> ``embedding`` float32 (batch, dim), scaling and norms inside."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -44,7 +44,7 @@ def run_onnx(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(session.run(["embedding"], {"image": images})[0])
 
 
-def parity(model: RecModel, content: bytes, images: NDArray[np.uint8]) -> float:
+def parity(model: ShippedExtractor, content: bytes, images: NDArray[np.uint8]) -> float:
     """Smallest cosine between the network's and the graph's embedding of a picture."""
     with torch.inference_mode():
         expected = model(torch.from_numpy(images)).numpy()

@@ -19,8 +19,8 @@ from training.evaluation.embed import Embedder, graph_embedder
 from training.evaluation.episodes import Facts, OpenSet, draw_episodes, joined
 from training.export.onnx_graph import export_onnx, parity, run_onnx
 from training.export.sources import Sources
-from training.recmodel.model import RecModel, mixed
 from training.recmodel.recipe import Recipe, read_recipe
+from training.recmodel.shipped import ShippedExtractor, mixed
 from training.recmodel.train import RECIPE, START, TUNED
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -32,14 +32,14 @@ CALIBRATION_EPISODES = 15
 CALIBRATION_QUERIES = 15_000
 
 
-def load_run(run: Path, mix: float) -> RecModel:
+def load_run(run: Path, mix: float) -> ShippedExtractor:
     """The network of a run: ``mix`` x tuned + (1 - mix) x start.
 
     Raises:
         FileNotFoundError: if the run has no tuned weights yet and ``mix`` is not 0.
     """
     start = load_file(run / START)
-    model = RecModel(read_recipe(run / RECIPE).dim)
+    model = ShippedExtractor(read_recipe(run / RECIPE).dim)
     model.load_state_dict(mixed(start, load_file(run / TUNED), mix) if mix else start)
     return model
 

@@ -18,8 +18,8 @@ from training.data.augment import random_view
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
 from training.data.pictures import Picture
 from training.losses import CosineSoftmax, retention, supervised_contrastive
-from training.recmodel.model import RecModel, set_closed_form_neck, trunk_features
 from training.recmodel.recipe import Recipe
+from training.recmodel.shipped import ShippedExtractor, set_closed_form_neck, trunk_features
 
 START, TUNED, CLASSES = "start.safetensors", "tuned.safetensors", "classes.safetensors"
 CHECKPOINT, LOG, RECIPE = "checkpoint.pt", "log.jsonl", "recipe.yaml"
@@ -28,7 +28,7 @@ Progress = Callable[[int, dict[str, float]], None]
 
 @dataclass
 class _State:
-    model: RecModel
+    model: ShippedExtractor
     average: dict[str, Tensor]
     head: CosineSoftmax
     optimiser: torch.optim.AdamW
@@ -65,7 +65,7 @@ def train(
         raise ValueError("the recipe retains features, but no pictures to retain were given")
     start, classes = begin(labelled, recipe, run, pretrained)
     state = _resume(run, recipe, start, classes)
-    frozen = RecModel(recipe.dim)
+    frozen = ShippedExtractor(recipe.dim)
     frozen.load_state_dict(start)
     groups = {label: [p for p in labelled if p.label == label] for label in labels}
     last = recipe.steps if stop_after is None else min(stop_after, recipe.steps)
@@ -101,7 +101,7 @@ def begin(labelled: Sequence[Picture], recipe: Recipe, run: Path, pretrained: bo
     _claim(run, recipe)
     if not (run / CLASSES).exists():
         torch.manual_seed(recipe.seed)
-        model = RecModel(recipe.dim, pretrained)
+        model = ShippedExtractor(recipe.dim, pretrained)
         features, numbers = fit_neck(model, labelled, recipe.shrinkage)
         with torch.no_grad():
             embeddings = model.embed(torch.from_numpy(features))
@@ -113,7 +113,7 @@ def begin(labelled: Sequence[Picture], recipe: Recipe, run: Path, pretrained: bo
 
 
 def fit_neck(
-    model: RecModel, labelled: Sequence[Picture], shrinkage: float
+    model: ShippedExtractor, labelled: Sequence[Picture], shrinkage: float
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Fit the closed-form neck of ``model`` on the serving crops of ``labelled``.
 
@@ -128,7 +128,7 @@ def fit_neck(
 
 
 def _resume(run: Path, recipe: Recipe, start: dict[str, Tensor], classes: Tensor) -> _State:
-    model = RecModel(recipe.dim)
+    model = ShippedExtractor(recipe.dim)
     model.load_state_dict(start)
     saved = torch.load(run / CHECKPOINT, weights_only=True) if (run / CHECKPOINT).exists() else None
     head = CosineSoftmax(classes, recipe.scale, recipe.smoothing)
@@ -172,7 +172,7 @@ def rate_factor(step: int, recipe: Recipe) -> float:
 
 def _step(
     state: _State,
-    frozen: RecModel,
+    frozen: ShippedExtractor,
     groups: dict[str, list[Picture]],
     retained: Sequence[Picture],
     recipe: Recipe,

@@ -6,8 +6,8 @@ from safetensors.torch import load_file
 
 from tests.training.pictures import draw_folder
 from training.data.pictures import folder_pictures
-from training.recmodel.model import RecModel, mixed
 from training.recmodel.recipe import SHIPPED, Recipe, read_recipe
+from training.recmodel.shipped import ShippedExtractor, mixed
 from training.recmodel.train import rate_factor, train
 
 TINY = Recipe(steps=4, size=32, dim=16, classes_per_batch=3, pictures_per_class=2, retained_per_batch=2)
@@ -58,7 +58,7 @@ def test_mixed_weights_lie_between_start_and_tuned() -> None:
 
 
 def test_the_network_gives_unit_embeddings_and_never_changes_its_statistics() -> None:
-    model = RecModel(dim=8).train()
+    model = ShippedExtractor(dim=8).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     embeddings = model(torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8))
     assert not model.backbone.head[1].training

@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.recmodel.neck import closed_form_neck
+from training.recmodel.closed_form import closed_form_neck
 
 
 def toy(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from training.recmodel.backbones import efficientnet_lite0
 from training.recmodel.backbones.efficientnet_lite import FEATURES
-from training.recmodel.neck import closed_form_neck
+from training.recmodel.closed_form import closed_form_neck
 
 DIM = 512
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 
 
-class RecModel(nn.Module):
+class ShippedExtractor(nn.Module):
     """EfficientNet-Lite0 and a neck of ``dim`` outputs. Input: ``(N, H, W, 3)`` uint8 RGB."""
 
     def __init__(self, dim: int = DIM, pretrained: bool = False) -> None:
@@ -37,19 +37,19 @@ class RecModel(nn.Module):
         """Unit embeddings ``(N, dim)``."""
         return self.embed(self.features(images))
 
-    def train(self, mode: bool = True) -> "RecModel":
+    def train(self, mode: bool = True) -> "ShippedExtractor":
         """Batch-norm statistics stay as they are: small batches do no harm and weights may be averaged."""
         return super().train(False)
 
 
-def trunk_features(model: RecModel, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def trunk_features(model: ShippedExtractor, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """Unit trunk features ``(N, 1280)`` of batches of crops."""
     with torch.inference_mode():
         return np.concatenate([model.features(torch.from_numpy(batch)).numpy() for batch in batches])
 
 
 def set_closed_form_neck(
-    model: RecModel, features: NDArray[np.float32], labels: NDArray[np.integer], shrinkage: float = 0.5
+    model: ShippedExtractor, features: NDArray[np.float32], labels: NDArray[np.integer], shrinkage: float = 0.5
 ) -> None:
     """Replace the neck of ``model`` by the closed-form one fitted on ``features``."""
     weight, bias = closed_form_neck(features, labels, model.neck.out_features, shrinkage)
