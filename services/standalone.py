@@ -1,5 +1,6 @@
 """All three services in one process on one port."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -69,9 +70,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await extraction.start()
-        await indexer.start()
-        await detector.start()
+        await asyncio.gather(extraction.start(), indexer.start(), detector.start())
         await indexer.store.run(_make_default_gallery, indexer)
         yield
         detector.close()

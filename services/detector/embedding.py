@@ -45,7 +45,8 @@ class Embedding:
         """
         for retry in (False, True):
             info = await self.model()
-            crops = np.concatenate([await self._eyes.crop(*region, info, timings) for region in regions])
+            parts = [await self._eyes.crop(*region, info, timings) for region in regions]
+            crops = parts[0] if len(parts) == 1 else np.concatenate(parts)
             try:
                 with self._metrics.stage("embed", timings):
                     embedded = await self._extractor.embed(crops)

@@ -10,7 +10,7 @@ from training.data.pictures import Picture
 
 CROP = CropRule(margin=0.05)
 SERVING_SIZE = 224
-SERVING_INTERPOLATION: Interpolation = "halved-bicubic"
+SERVING_INTERPOLATION: Interpolation = "halved-bilinear"
 
 
 def batches_of_crops(

@@ -19,6 +19,14 @@ def test_an_array_comes_out_as_it_went_in(array: np.ndarray) -> None:
     assert (got == array).all()
 
 
+@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0)))
+def test_the_bytes_are_those_that_numpy_saves(array: np.ndarray) -> None:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    assert encode_npy(array) == stream.getvalue()
+    assert encode_npy(array.T) == encode_npy(np.ascontiguousarray(array.T))
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     with pytest.raises(ServiceError):
