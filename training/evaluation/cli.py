@@ -14,9 +14,11 @@ from training.evaluation.decisions import decision_measurements
 from training.evaluation.embed import bundle_embedder, graph_embedder, torch_embedder
 from training.evaluation.mix import SHARES, mix_recalls
 from training.evaluation.retrieval import retrieval_measurements
+from training.export.extractor import with_evaluation
 from training.export.onnx_graph import export_onnx
-from training.export.package import evaluation_lines, load_run, with_evaluation
+from training.export.package import load_run
 from training.export.sources import shared_sources
+from training.export.text import evaluation_lines
 from training.options import BundleOption, RunOption, ThreadsOption
 from training.recmodel.shipped import ShippedExtractor
 from training.recmodel.train import fit_neck

@@ -7,40 +7,58 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kenspeckle.bits import unit_codes
 from kenspeckle.bundle import Bundle, open_session
+from kenspeckle.bundle.bundle import MODEL
 from kenspeckle.crop import CropRule, Interpolation
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
 from training.data.pictures import Picture
 from training.evaluation.pool import Pool, pool_of
+from training.export.onnx_graph import open_graph
 from training.recmodel.shipped import ShippedExtractor
 
 Embedder = Callable[[Sequence[Picture]], Pool]
 
 
-def bundle_embedder(bundle: Bundle) -> Embedder:
-    """Embed with the bundle's ``model.onnx``, crops by its card."""
+def bundle_embedder(bundle: Bundle, variant: str = MODEL) -> Embedder:
+    """Embed with a model file of a bundle, crops by its card."""
     card = bundle.card
     if card.crop is None:
         raise ValueError(f"{bundle.path} is not an extractor")
-    return _session_embedder(open_session(bundle), card.crop, card.input.width, card.input.interpolation)
+    size = (card.input.width, card.input.height)
+    return _session_embedder(open_session(bundle, variant), card.crop, size, card.input.interpolation)
 
 
-def graph_embedder(graph: bytes) -> Embedder:
+def graph_embedder(
+    graph: bytes,
+    rule: CropRule = CROP,
+    size: int | tuple[int, int] = SERVING_SIZE,
+    interpolation: Interpolation = SERVING_INTERPOLATION,
+) -> Embedder:
     """Embed with an exported network: several times faster on a CPU than the network itself."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return _session_embedder(session, CROP, SERVING_SIZE, SERVING_INTERPOLATION)
+    return _session_embedder(open_graph(graph), rule, size, interpolation)
 
 
-def _session_embedder(session: Any, rule: CropRule, size: int, interpolation: Interpolation) -> Embedder:
+def _session_embedder(
+    session: Any, rule: CropRule, size: int | tuple[int, int], interpolation: Interpolation
+) -> Embedder:
     def embed(pictures: Sequence[Picture]) -> Pool:
         crops = batches_of_crops(pictures, rule, size, interpolation)
-        return pool_of(pictures, (session.run(["embedding"], {"image": batch})[0] for batch in crops))
+        return pool_of(pictures, (comparable(session.run(None, {"image": batch})[0]) for batch in crops))
 
     return embed
+
+
+def comparable(outputs: NDArray[Any]) -> NDArray[np.float32]:
+    """Unit vectors whose inner product is the similarity that serving uses.
+
+    Embeddings are that already. Packed bits become codes with one more, constant value: then the inner product is the
+    share of equal bits, where that of codes alone would fall from 1 to -1.
+    """
+    if outputs.dtype != np.uint8:
+        return np.asarray(outputs, np.float32)
+    codes = unit_codes(outputs)
+    return np.asarray(np.pad(codes, ((0, 0), (0, 1)), constant_values=1) / np.sqrt(2), np.float32)
 
 
 def torch_embedder(model: ShippedExtractor, neck: bool = True) -> Embedder:

@@ -1,4 +1,4 @@
-"""The embedding network as ONNX: uint8 pictures in, unit embeddings out."""
+"""The embedding network as ONNX: uint8 pictures in, unit embeddings or packed bits out."""
 
 import io
 import warnings
@@ -8,25 +8,35 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from training.recmodel.shipped import ShippedExtractor
+from kenspeckle.bits import bit_similarities, unit_codes
+from training.export.network import Output
 
 OPSET = 18
 
 
-def export_onnx(model: ShippedExtractor, size: int) -> bytes:
-    """``image`` uint8 (batch, size, size, 3) RGB -> ``embedding`` float32 (batch, dim), scaling and norms inside."""
+def export_onnx(network: nn.Module, width: int, height: int | None = None, output: Output = "embedding") -> bytes:
+    """``image`` uint8 (batch, height, width, 3) RGB -> ``output`` (batch, …), with a free batch size.
+
+    Args:
+        network: from such pictures to embeddings or bits, scaling and norms inside.
+        height: ``width`` if None.
+
+    Raises:
+        onnx.checker.ValidationError: if the exporter made an invalid graph.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The TorchScript exporter leaves no source paths in the file; it announces its age.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model.eval(),
-            (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
+            network.eval(),
+            (torch.zeros(2, height or width, width, 3, dtype=torch.uint8),),
             buffer,  # type: ignore[arg-type]
             input_names=["image"],
-            output_names=["embedding"],
-            dynamic_axes={"image": {0: "batch"}, "embedding": {0: "batch"}},
+            output_names=[output],
+            dynamic_axes={"image": {0: "batch"}, output: {0: "batch"}},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -36,16 +46,32 @@ def export_onnx(model: ShippedExtractor, size: int) -> bytes:
     return bytes(graph.SerializeToString())
 
 
-def run_onnx(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embeddings of ``images`` by ONNX Runtime on the CPU."""
+def open_graph(content: bytes) -> Any:
+    """A session of ONNX Runtime on one thread of the CPU."""
     import onnxruntime
 
-    session: Any = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(["embedding"], {"image": images})[0])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def parity(model: ShippedExtractor, content: bytes, images: NDArray[np.uint8]) -> float:
-    """Smallest cosine between the network's and the graph's embedding of a picture."""
+def run_onnx(content: bytes, images: NDArray[np.uint8], batch: int = 8) -> NDArray[Any]:
+    """The only output of a graph for ``images``."""
+    session = open_graph(content)
+    parts = [session.run(None, {"image": images[i : i + batch]})[0] for i in range(0, len(images), batch)]
+    return np.concatenate(parts)
+
+
+def agreement(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Smallest cosine of corresponding embeddings; of packed bits, smallest share of equal bits."""
+    if first.dtype == np.uint8:
+        return float(np.diag(bit_similarities(unit_codes(first), unit_codes(second))).min())
+    return float((first * second).sum(axis=1).min())
+
+
+def parity(network: nn.Module, content: bytes, images: NDArray[np.uint8]) -> float:
+    """``agreement`` of what the network and its graph give for pictures."""
     with torch.inference_mode():
-        expected = model(torch.from_numpy(images)).numpy()
-    return float((expected * run_onnx(content, images)).sum(axis=1).min())
+        expected = network(torch.from_numpy(images)).numpy()
+    return agreement(expected, run_onnx(content, images))

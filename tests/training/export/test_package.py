@@ -7,7 +7,8 @@ import pytest
 from kenspeckle.bundle import Measurement, read_bundle, verify_bundle
 from tests.training.pictures import draw_folder
 from training.evaluation.embed import bundle_embedder, torch_embedder
-from training.export.package import load_run, make_bundle, probe_pictures, with_evaluation
+from training.export.extractor import probe_pictures, with_evaluation
+from training.export.package import load_run, make_bundle
 from training.export.sources import folder_sources
 from training.recmodel.recipe import Recipe
 from training.recmodel.train import begin
@@ -59,7 +60,7 @@ def test_weights_that_are_not_there_are_missed(exported: Path) -> None:
 
 
 def test_probe_pictures_differ_and_use_the_whole_range() -> None:
-    probe = probe_pictures(64)
+    probe = probe_pictures(64, 64)
     assert probe.shape == (4, 64, 64, 3)
     assert probe.min() < 20
     assert probe.max() > 235
