@@ -1,0 +1,20 @@
+"""Small functions on tensors that heads and losses share."""
+
+import torch
+from torch import Tensor
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Rows ``(N, D)`` at length 1. A zero row stays zero, with the gradient it would have unscaled."""
+    lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return vectors / lengths.masked_fill(lengths == 0, 1)
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """bfloat16 and float16 as float32; float32 and float64 as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def class_numbers(labels: Tensor) -> Tensor:
+    """Labels ``(N,)`` of ``(N,)`` or ``(N, 1)``."""
+    return labels.reshape(len(labels))
