@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from training.data.augment import random_view
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
 from training.data.pictures import Picture
-from training.losses import CosineSoftmax, retention, supervised_contrastive
+from training.losses import CELoss, cosine_distance, relation_distance, supervised_contrastive
+from training.recmodel.heads import ArcMargin
 from training.recmodel.recipe import Recipe
 from training.recmodel.shipped import ShippedExtractor, set_closed_form_neck, trunk_features
 
@@ -30,7 +31,7 @@ Progress = Callable[[int, dict[str, float]], None]
 class _State:
     model: ShippedExtractor
     average: dict[str, Tensor]
-    head: CosineSoftmax
+    head: ArcMargin
     optimiser: torch.optim.AdamW
     step: int = 0
 
@@ -131,7 +132,8 @@ def _resume(run: Path, recipe: Recipe, start: dict[str, Tensor], classes: Tensor
     model = ShippedExtractor(recipe.dim)
     model.load_state_dict(start)
     saved = torch.load(run / CHECKPOINT, weights_only=True) if (run / CHECKPOINT).exists() else None
-    head = CosineSoftmax(classes, recipe.scale, recipe.smoothing)
+    head = ArcMargin(recipe.dim, len(classes), scale=recipe.scale)
+    head.weight.data.copy_(classes)
     groups = [
         {"params": list(model.backbone.parameters()), "lr": recipe.trunk_rate},
         {"params": list(model.neck.parameters()), "lr": recipe.neck_rate},
@@ -186,16 +188,18 @@ def _step(
         group["lr"] = group["top_rate"] * rate_factor(state.step, recipe)
     features = state.model.features(views)
     embeddings = state.model.embed(features[: len(chosen)])
-    margin = recipe.margin * min(1.0, 3 * state.step / recipe.steps)
+    state.head.margin = recipe.margin * min(1.0, 3 * state.step / recipe.steps)
+    logits = state.head(embeddings, numbers)
     losses = {
-        "softmax": state.head(embeddings, numbers, margin),
+        "softmax": CELoss(recipe.smoothing)({"logits": logits}, numbers),
         "contrastive": recipe.contrastive_weight * supervised_contrastive(embeddings, numbers, recipe.temperature),
     }
     if kept:
         with torch.no_grad():
             before = frozen.features(views[len(chosen) :])
         held = features[len(chosen) :]
-        losses["retention"] = retention(held, before, recipe.retention_cosine, recipe.retention_relation)
+        moved, relations = cosine_distance(held, before), relation_distance(held, before)
+        losses["retention"] = recipe.retention_cosine * moved + recipe.retention_relation * relations
     state.optimiser.zero_grad()
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     state.optimiser.step()

@@ -1,0 +1,58 @@
+"""A memory of features of earlier batches."""
+
+import torch
+from torch import Tensor, nn
+
+
+class CrossBatchMemory(nn.Module):
+    """The newest ``size`` features and labels, a ring buffer. All of its state is in buffers, thus saved and restored.
+
+    Source: Wang et al., "Cross-batch memory for embedding learning", CVPR 2020, section 3.2.
+    """
+
+    features: Tensor
+    labels: Tensor
+    added: Tensor
+    batches: Tensor
+
+    def __init__(self, size: int, dim: int, start_iter: int) -> None:
+        """``start_iter``: so many training batches pass before the first one is remembered."""
+        super().__init__()
+        self.start_iter = start_iter
+        self.register_buffer("features", torch.zeros(size, dim))
+        self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
+        self.register_buffer("added", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def extra_pairs(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Remember a training batch and pair it with the memory.
+
+        Returns:
+            Features of the memory ``(M, dim)``, without gradient; masks ``(N, M)`` of the pairs of one class (a
+            picture with its own place in the memory left out) and of the pairs of two. None outside training and
+            before ``start_iter``.
+
+        Raises:
+            ValueError: if the batch is larger than the memory.
+        """
+        if not self.training:
+            return None
+        self.batches += 1
+        if int(self.batches) <= self.start_iter:
+            return None
+        places = self._add(features, labels)
+        count = min(int(self.added), len(self.labels))
+        same = labels[:, None] == self.labels[None, :count]
+        own = places[:, None] == torch.arange(count, device=places.device)[None, :]
+        return self.features[:count].to(features.dtype), same & ~own, ~same
+
+    def _add(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Put a batch in the place of the oldest rows; gives the rows ``(N,)`` where it lies."""
+        size = len(self.labels)
+        if len(labels) > size:
+            raise ValueError(f"a batch of {len(labels)} does not fit into a memory of {size}; raise xbm_size")
+        places = (self.added + torch.arange(len(labels), device=self.labels.device)) % size
+        self.features[places] = features.detach().to(self.features.dtype)
+        self.labels[places] = labels
+        self.added += len(labels)
+        return places
