@@ -59,7 +59,7 @@ def gather(tensor: Tensor) -> Tensor:
     dist.all_gather(counts, torch.tensor([len(tensor)], device=tensor.device))
     most = max(int(count) for count in counts)
     padded = torch.cat([tensor, tensor.new_zeros(most - len(tensor), *tensor.shape[1:])])
-    parts = _AllGather.apply(padded)  # type: ignore[no-untyped-call]
+    parts = _AllGather.apply(padded)
     return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])
 
 

@@ -40,10 +40,10 @@ class Run:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         if self._board is None:
-            self._board = SummaryWriter(str(self.folder / BOARD), purge_step=step)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(self.folder / BOARD), purge_step=step)
         for name, value in values.items():
             if isinstance(value, int | float):
-                self._board.add_scalar(f"{kind}/{name}", value, step)  # type: ignore[no-untyped-call]
+                self._board.add_scalar(f"{kind}/{name}", value, step)
 
     def rewind(self, step: int) -> None:
         """Drop the records after ``step``: a run that goes on from there writes them again."""
@@ -60,7 +60,7 @@ class Run:
     def close(self) -> None:
         """Write the curves and end the TensorBoard file."""
         if self._board is not None:
-            self._board.close()  # type: ignore[no-untyped-call]
+            self._board.close()
             self._board = None
         records = self.records()
         if records:

@@ -37,7 +37,7 @@ def build_schedule(config: Mapping[str, Any] | float, epochs: int, steps_per_epo
         UnknownName: for an unknown schedule or key.
         ValueError: for values that make no schedule.
     """
-    given = {"learning_rate": config} if isinstance(config, int | float) else dict(config)
+    given: dict[str, Any] = {"learning_rate": config} if isinstance(config, int | float) else dict(config)
     for ignored in ("epochs", "step_each_epoch", "verbose", "last_epoch"):  # the engine knows; of no effect
         given.pop(ignored, None)
     name = given.pop("name", None) or "ConstLR"
@@ -113,7 +113,7 @@ def polynomial(
 
     def rule(t: int) -> float:
         rest = clock.rest * max(1, math.ceil(t / clock.rest)) if cycle else clock.rest
-        return end_lr + (learning_rate - end_lr) * (1 - min(t, rest) / rest) ** power
+        return end_lr + (learning_rate - end_lr) * float((1 - min(t, rest) / rest) ** power)
 
     return clock.schedule(rule, learning_rate)
 
