@@ -1,6 +1,16 @@
 """What is done to a picture before it is a network's input: transforms under the names of configuration files."""
 
-from training.data.transforms import normalise, resize
+from training.data.transforms import (
+    augmix,
+    colour,
+    crop,
+    erasing,
+    geometry,
+    normalise,
+    policies,
+    resize,
+    views,
+)
 from training.data.transforms.base import TRANSFORMS, Ops, Pixels, Transform
 from training.data.transforms.chain import Chain, build_transforms
 from training.data.transforms.decode import DecodeImage, Undecodable
@@ -13,7 +23,14 @@ __all__ = [
     "Pixels",
     "Transform",
     "Undecodable",
+    "augmix",
     "build_transforms",
+    "colour",
+    "crop",
+    "erasing",
+    "geometry",
     "normalise",
+    "policies",
     "resize",
+    "views",
 ]

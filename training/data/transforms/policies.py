@@ -1,0 +1,100 @@
+"""AutoAugment (Cubuk et al., 2019) and RandAugment (Cubuk et al., 2020)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from training.data.transforms.base import TRANSFORMS, Pixels
+from training.data.transforms.geometry import channels
+from training.data.transforms.operations import ENHANCING, POINTWISE, Operation, geometric
+from training.data.transforms.resize import to_pil
+
+GREY = (128, 128, 128)
+SubPolicy = tuple[tuple[str, float, int], tuple[str, float, int]]
+IMAGENET_POLICY: tuple[SubPolicy, ...] = (
+    (("posterize", 0.4, 8), ("rotate", 0.6, 9)),
+    (("solarize", 0.6, 5), ("autocontrast", 0.6, 5)),
+    (("equalize", 0.8, 8), ("equalize", 0.6, 3)),
+    (("posterize", 0.6, 7), ("posterize", 0.6, 6)),
+    (("equalize", 0.4, 7), ("solarize", 0.2, 4)),
+    (("equalize", 0.4, 4), ("rotate", 0.8, 8)),
+    (("solarize", 0.6, 3), ("equalize", 0.6, 7)),
+    (("posterize", 0.8, 5), ("equalize", 1.0, 2)),
+    (("rotate", 0.2, 3), ("solarize", 0.6, 8)),
+    (("equalize", 0.6, 8), ("posterize", 0.4, 6)),
+    (("rotate", 0.8, 8), ("color", 0.4, 0)),
+    (("rotate", 0.4, 9), ("equalize", 0.6, 2)),
+    (("equalize", 0.0, 7), ("equalize", 0.8, 8)),
+    (("invert", 0.6, 4), ("equalize", 1.0, 8)),
+    (("color", 0.6, 4), ("contrast", 1.0, 8)),
+    (("rotate", 0.8, 8), ("color", 1.0, 2)),
+    (("color", 0.8, 8), ("solarize", 0.8, 7)),
+    (("sharpness", 0.4, 7), ("invert", 0.6, 8)),
+    (("shearX", 0.6, 5), ("equalize", 1.0, 9)),
+    (("color", 0.4, 0), ("equalize", 0.6, 3)),
+    (("equalize", 0.4, 7), ("solarize", 0.2, 4)),
+    (("solarize", 0.6, 5), ("autocontrast", 0.6, 5)),
+    (("invert", 0.6, 4), ("equalize", 1.0, 8)),
+    (("color", 0.6, 4), ("contrast", 1.0, 8)),
+    (("equalize", 0.8, 8), ("equalize", 0.6, 3)),
+)
+"""The 25 sub-policies found on ImageNet: operation, probability, strength 0…9 (Cubuk et al., 2019, table 9)."""
+
+
+def _operations(fill: float | Sequence[float], resample: Image.Resampling) -> dict[str, Operation]:
+    red, green, blue = (int(value) for value in channels(fill))
+    return {**geometric(resample, (red, green, blue)), **ENHANCING, **POINTWISE}
+
+
+def _direction(rng: np.random.Generator) -> int:
+    return 1 if rng.random() < 0.5 else -1
+
+
+@TRANSFORMS.register()
+class AutoAugment:
+    """One of the 25 sub-policies of ImageNet at random. Free corners become grey."""
+
+    def __init__(self) -> None:
+        self._operations = _operations(GREY, Image.Resampling.BICUBIC)
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        picture = to_pil(image)
+        for name, probability, strength in IMAGENET_POLICY[rng.integers(len(IMAGENET_POLICY))]:
+            if rng.random() < probability:
+                picture = self._operations[name](picture, _autoaugment_value(name, strength / 9, rng))
+        return np.asarray(picture)
+
+
+def _autoaugment_value(name: str, level: float, rng: np.random.Generator) -> float:
+    largest = {"shearX": 0.3, "shearY": 0.3, "translateX": 150 / 331, "translateY": 150 / 331, "rotate": 30}
+    if name in largest:
+        return level * largest[name] * _direction(rng)
+    if name in ENHANCING:
+        return 1 + 0.9 * level * _direction(rng)
+    return {"posterize": round(8 - 4 * level), "solarize": 256 * (1 - level)}.get(name, 0)
+
+
+@TRANSFORMS.register()
+class RandAugment:
+    """``num_layers`` operations at random, each of strength ``magnitude`` (of 10).
+
+    Posterizing keeps ``8 - 4 * magnitude / 10`` bits and solarizing begins at ``256 * (1 - magnitude / 10)``, so that
+    with both a larger magnitude changes more, as in the paper; the old stack had them the other way round.
+    """
+
+    NAMES: tuple[str, ...] = (
+        "shearX", "shearY", "translateX", "translateY", "rotate", "color", "posterize", "solarize", "contrast",
+        "sharpness", "brightness", "autocontrast", "equalize", "invert",
+    )  # fmt: skip
+
+    def __init__(self, num_layers: int = 2, magnitude: float = 5, fillcolor: float | Sequence[float] = GREY) -> None:
+        self._layers, self._level = num_layers, magnitude / 10
+        self._operations = _operations(fillcolor, Image.Resampling.BICUBIC)
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        picture = to_pil(image)
+        for _ in range(self._layers):
+            name = self.NAMES[rng.integers(len(self.NAMES))]
+            picture = self._operations[name](picture, _autoaugment_value(name, self._level, rng))
+        return np.asarray(picture)
