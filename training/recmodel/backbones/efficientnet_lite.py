@@ -117,6 +117,7 @@ class EfficientNetLite(nn.Sequential):
                 flatten=nn.Flatten(),
             )
         )
+        self.number = number
         self.pyramid_ends = tuple(stage_ends[i] for i in PYRAMID_STAGES)
         self.channels = tuple(maps[i] for i in PYRAMID_STAGES)
         """Channels of the three maps of ``stages``."""
