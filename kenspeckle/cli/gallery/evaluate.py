@@ -9,11 +9,12 @@ import typer
 from kenspeckle.cli import options
 from kenspeckle.cli.gallery.evaluation import Outcome, Summary, outcome_of, summarise, worst
 from kenspeckle.cli.gallery.importing import ImageRoot
-from kenspeckle.cli.gallery.page import Case, figures, page, thumbnail
+from kenspeckle.cli.gallery.page import Case, figures, page
 from kenspeckle.cli.gallery.sources import Row, read_source
 from kenspeckle.cli.output import print_json, print_table, problem_json, progress, say
 from kenspeckle.cli.parallel import in_order
 from kenspeckle.client import Client, ConnectionFailed, KenspeckleError, KeyRefused
+from kenspeckle.report import thumbnail
 
 SHOWN_RATES = (0.001, 0.01, 0.05, 0.1, 0.2)
 MOST_CASES = 60
