@@ -10,7 +10,17 @@ from training.cli import app
 def test_every_command_is_listed_and_gives_an_example() -> None:
     runner = CliRunner()
     listing = runner.invoke(app, ["--help"]).output
-    for command in ("closed-form", "train", "export", "choose-mix", "eval-extractor", "eval-decisions", "picodet"):
+    for command in (
+        "closed-form",
+        "train",
+        "export",
+        "choose-mix",
+        "eval-extractor",
+        "eval-decisions",
+        "evaluate",
+        "infer",
+        "picodet",
+    ):
         assert command in listing
         assert "Example: python -m training" in runner.invoke(app, [command, "--help"], terminal_width=200).output
 
