@@ -60,7 +60,8 @@ format: $(VENV)/.test-serving  ## put the code into shape
 docs: $(VENV)/.test-serving  ## make the generated documents anew (settings, command line, OpenAPI)
 	$(BIN)/python -m docs.check --write
 
-bench: $(VENV)/.test-serving  ## images/s and milliseconds per stage, standalone and as three processes
+bench: $(VENV)/.test-serving  ## CPU ms of each step; photos/s and ms per stage, standalone and as three processes
+	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.end_to_end
 
 soak: $(VENV)/.test-serving  ## 10,000 recognitions: memory, threads and file descriptors must stay flat

@@ -20,10 +20,11 @@ STOP_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Running:
-    """A stack that answers at ``url``."""
+    """A stack that answers at ``url``, ``ready_s`` seconds after its first process was started."""
 
     url: str
     processes: tuple[psutil.Process, ...]
+    ready_s: float
 
     def cpu_seconds(self) -> float:
         """CPU time that all processes have used."""
@@ -45,17 +46,17 @@ class Running:
 @contextmanager
 def standalone(models: Path, data: Path) -> Iterator[Running]:
     """``kenspeckle serve``."""
-    port = free_port()
+    port, started = free_port(), time.monotonic()
     command = ["-c", "from kenspeckle.cli import main; main()", "serve"]
     options = ["--port", str(port), "--data", str(data), "--models", str(models)]
     with _process([*command, *options], {}, data.with_suffix(".log"), port) as process:
-        yield Running(f"http://127.0.0.1:{port}", (process,))
+        yield Running(f"http://127.0.0.1:{port}", (process,), time.monotonic() - started)
 
 
 @contextmanager
 def three_processes(models: Path, data: Path) -> Iterator[Running]:
     """Detector, extractor and indexer, each alone."""
-    ports = {name: free_port() for name in ("extractor", "indexer", "detector")}
+    ports, started = {name: free_port() for name in ("extractor", "indexer", "detector")}, time.monotonic()
     environment = {
         "KENSPECKLE_MODELS_DIR": str(models),
         "KENSPECKLE_INDEXER_DATA_DIR": str(data),
@@ -69,7 +70,7 @@ def three_processes(models: Path, data: Path) -> Iterator[Running]:
             own = {**environment, "KENSPECKLE_PORT": str(port)}
             log = data.with_suffix(f".{name}.log")
             processes.append(stack.enter_context(_process(["-m", f"services.{name}"], own, log, port)))
-        yield Running(f"http://127.0.0.1:{ports['detector']}", tuple(processes))
+        yield Running(f"http://127.0.0.1:{ports['detector']}", tuple(processes), time.monotonic() - started)
 
 
 def free_port() -> int:

@@ -81,4 +81,4 @@ def test_growth_is_noticed(leak: tuple[int, int, int], word: str) -> None:
 
 def test_a_failing_request_ends_the_soak(tmp_path: Path) -> None:
     with pytest.raises(httpx.TransportError):
-        soak.soak(Running("http://127.0.0.1:9", ()), 10, 1, lambda _: None)
+        soak.soak(Running("http://127.0.0.1:9", (), 0.0), 10, 1, lambda _: None)
