@@ -128,7 +128,7 @@ def measure(models: Path, photos: Sequence[bytes], turns: int, folder: Path) -> 
             "standalone": Services(stack.enter_context(standalone(models, folder / "one")), photos),
             "three processes": Services(stack.enter_context(three_processes(models, folder / "three")), photos),
         }
-        players = {"networks alone": Networks(models), **services}
+        players: dict[str, Networks | Services] = {"networks alone": Networks(models), **services}
         taken = [{name: player.turn() for name, player in players.items()} for _ in range(turns + 1)][1:]
     figures = {name: {key: median(turn[name][key] for turn in taken) for key in taken[0][name]} for name in players}
     for name, player in services.items():

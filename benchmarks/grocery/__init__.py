@@ -1,0 +1,1 @@
+"""Real photos through HTTP: see ``benchmarks.grocery.__main__``."""
