@@ -15,6 +15,7 @@ from services.detector.settings import DetectorSettings
 from services.extractor.settings import ExtractorSettings
 from services.indexer.settings import IndexerSettings
 from services.openapi import documents as openapi_documents
+from training.data.adapters.page import render as render_data_sets
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -50,6 +51,7 @@ def generated() -> dict[Path, Callable[[], str]]:
     files: dict[Path, Callable[[], str]] = {
         ROOT / "docs" / "settings.md": settings_page,
         ROOT / "docs" / "cli.md": render_cli,
+        ROOT / "docs" / "training" / "data-sets.md": render_data_sets,
     }
     for name, text in openapi_documents().items():
         files[ROOT / "docs" / "openapi" / f"{name}.json"] = lambda text=text: text

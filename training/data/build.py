@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training.data.adapters import DATASETS
 from training.data.dataset import PictureCache, PictureDataset
 from training.data.labels import labelled_set
 from training.data.loader import Loader
-from training.data.readers import DATASETS
 from training.data.samplers import SAMPLERS
 from training.registry import UnknownName
 

@@ -17,7 +17,7 @@ class Dialect:
     ``separator`` None: a tab where the line has one (paths with spaces need it), else any white space.
     ``group``: the column of camera or unique id, taken where a line has it. ``columns``: how many a line may have at
     most, by default those named. ``header``: first word of a line that is passed over. ``first_label``: the number
-    that the list gives to its first class; labels count from 0 here.
+    that the list gives to its first class; labels count from 0 here. ``suffix``: added to each path.
     """
 
     path: int = 0
@@ -27,6 +27,7 @@ class Dialect:
     separator: str | None = None
     header: str | None = None
     first_label: int = 0
+    suffix: str = ""
 
     @property
     def fewest(self) -> int:
@@ -69,7 +70,7 @@ def list_pictures(
     missing: list[tuple[int, Path]] = []
     for number, fields in _lines(list_file, dialect):
         try:
-            path = join(image_root, fields[dialect.path], allow_outside)
+            path = join(image_root, fields[dialect.path] + dialect.suffix, allow_outside)
             label = _label(fields[dialect.label], dialect)
         except ValueError as error:
             raise ListError(list_file, number, str(error)) from error
