@@ -23,13 +23,17 @@ ARCH_KEYS = (
     "Head",
     "head_feature_from",
     "infer_output_key",
+    "use_sync_bn",
+    "models",
+    "freeze_params_list",
+    "pretrained_list",
+    "infer_model_name",
     "infer_add_softmax",
     "is_rec",
-    "use_sync_bn",
+    "class_num",
 )
-"""Of a RecModel. ``infer_add_softmax`` and ``is_rec`` are taken and mean nothing: embeddings are exported, never
-probabilities, and labels are always at hand."""
-DISTILLATION_KEYS = ("name", "models", "freeze_params_list", "pretrained_list", "infer_model_name", *ARCH_KEYS[6:])
+"""The last three mean nothing here: embeddings are exported, never probabilities; labels are always at hand; the head
+has its own number of classes."""
 PROBE_SIZE = 224
 
 
@@ -153,12 +157,14 @@ def build_recmodel(arch: Mapping[str, Any]) -> RecModel | DistillationModel:
         ValueError: if the parts do not fit together.
         FileNotFoundError: if start weights are asked for and not there.
     """
+    for key in arch:
+        if key not in ARCH_KEYS:
+            raise UnknownName("key of Arch", key, list(ARCH_KEYS))
     name = arch.get("name", "RecModel")
     if name == "DistillationModel":
         return _build_distillation(arch)
     if name != "RecModel":
         raise UnknownName("Arch", name, ["RecModel", "DistillationModel"])
-    _check_keys(arch, ARCH_KEYS)
     backbone = build_backbone(arch["Backbone"])
     stop = (arch.get("BackboneStopLayer") or {}).get("name")
     if stop:
@@ -177,7 +183,6 @@ def build_recmodel(arch: Mapping[str, Any]) -> RecModel | DistillationModel:
 
 
 def _build_distillation(arch: Mapping[str, Any]) -> DistillationModel:
-    _check_keys(arch, DISTILLATION_KEYS)
     models: dict[str, RecModel] = {}
     for entry in arch["models"]:
         for name, inner in entry.items():
@@ -194,12 +199,6 @@ def _build_distillation(arch: Mapping[str, Any]) -> DistillationModel:
             load_weights(model, read_weights(path), str(path))
     fixed = [name for name, freeze in zip(models, frozen, strict=True) if freeze]
     return DistillationModel(models, fixed, arch.get("infer_model_name", "Student"))
-
-
-def _check_keys(arch: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in arch:
-        if key not in known:
-            raise UnknownName("key of Arch", key, list(known))
 
 
 def _check_fit(model: RecModel, arch: Mapping[str, Any]) -> None:

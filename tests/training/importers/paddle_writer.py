@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable
 
 import numpy as np
+from torch import nn
 
 
 def varint(value: int) -> bytes:
@@ -24,3 +25,14 @@ def tensor_record(array: np.ndarray, kind: int = 5, packed: bool = False) -> byt
 
 def pdiparams(arrays: Iterable[np.ndarray]) -> bytes:
     return b"".join(tensor_record(array) for array in arrays)
+
+
+def paddle_arrays(net: nn.Module) -> dict[str, np.ndarray]:
+    """The state of ``net`` as Paddle keeps it: other names of batch-norm statistics, matrices as (in, out)."""
+    renamed = {"running_mean": "_mean", "running_var": "_variance"}
+    arrays = {}
+    for name, value in net.state_dict().items():
+        path, _, leaf = name.rpartition(".")
+        if leaf != "num_batches_tracked":
+            arrays[f"{path}.{renamed.get(leaf, leaf)}"] = (value.T if value.ndim == 2 else value).numpy().copy()
+    return arrays

@@ -1,27 +1,16 @@
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.training.importers.paddle_writer import paddle_arrays
 from training.recmodel.backbones.build import build_backbone
 from training.recmodel.weights import FOLDER_VARIABLE, find_weights, load_weights, read_weights
 
 NET = {"name": "PPLCNet_x0_25", "class_num": 5}
-
-
-def paddle_arrays(net: nn.Module) -> dict[str, np.ndarray]:
-    """The state of ``net`` as Paddle keeps it."""
-    renamed = {"running_mean": "_mean", "running_var": "_variance"}
-    arrays = {}
-    for name, value in net.state_dict().items():
-        path, _, leaf = name.rpartition(".")
-        if leaf != "num_batches_tracked":
-            arrays[f"{path}.{renamed.get(leaf, leaf)}"] = (value.T if value.ndim == 2 else value).numpy().copy()
-    return arrays
 
 
 def write(net: nn.Module, path: Path) -> Path:

@@ -1,0 +1,116 @@
+"""Official networks by name, and Paddle's files as networks."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.importers.internal_names import internal_names
+from training.importers.paddle_files import read_pdiparams, read_pdparams
+from training.importers.pickled import NotAWeightFile
+from training.importers.state import torch_state, torch_tensor
+from training.recmodel.backbones import BACKBONES
+from training.recmodel.fuse import fuse
+from training.recmodel.model import RecModel, build_recmodel
+from training.registry import UnknownName
+
+OFFICIAL: dict[str, dict[str, Any]] = {
+    "PP-ShiTuV2": {
+        "Backbone": {"name": "PPLCNetV2_base_ShiTu", "class_expand": 512},
+        "BackboneStopLayer": {"name": "flatten"},
+        "Neck": {"name": "BNNeck", "num_features": 512},
+    },
+    "PP-ShiTuV1": {
+        "Backbone": {"name": "PPLCNet_x2_5"},
+        "BackboneStopLayer": {"name": "flatten"},
+        "Neck": {"name": "FC", "embedding_size": 1280, "class_num": 512},
+    },
+    "vehicle-reid": {
+        "Backbone": {"name": "ResNet50_last_stage_stride1"},
+        "BackboneStopLayer": {"name": "avg_pool"},
+        "Neck": {"name": "VehicleNeck", "in_channels": 2048, "out_channels": 512},
+    },
+    "logo": {
+        "Backbone": {"name": "ResNet50_last_stage_stride1"},
+        "BackboneStopLayer": {"name": "avg_pool"},
+        "Neck": {"name": "VehicleNeck", "in_channels": 2048, "out_channels": 512},
+    },
+    "cartoon": {"Backbone": {"name": "ResNet50"}, "BackboneStopLayer": {"name": "flatten"}},
+    "product": {
+        "Backbone": {"name": "ResNet50_vd"},
+        "BackboneStopLayer": {"name": "flatten"},
+        "Neck": {"name": "FC", "embedding_size": 2048, "class_num": 512},
+    },
+}
+"""``Arch`` sections of the official recognition models, without their heads."""
+DROPOUT = "dropout_downscale_in_infer"
+
+
+def imported_arch(arch: Mapping[str, Any]) -> dict[str, Any]:
+    """``arch`` as weights of the old stack need it: no head, no start weights, the old dropout where there is one."""
+    backbone = {key: value for key, value in arch["Backbone"].items() if key not in ("pretrained", "use_ssld")}
+    if DROPOUT in inspect.signature(BACKBONES.get(backbone["name"])).parameters:
+        backbone[DROPOUT] = True
+    return {**{key: value for key, value in arch.items() if key not in ("Head", "Backbone")}, "Backbone": backbone}
+
+
+def official_arch(name: str) -> dict[str, Any]:
+    """The ``Arch`` section of an official model.
+
+    Raises:
+        UnknownName: with the near names.
+    """
+    if name not in OFFICIAL:
+        raise UnknownName("official model", name, list(OFFICIAL))
+    return OFFICIAL[name]
+
+
+def import_recmodel(weights: Path, arch: Mapping[str, Any]) -> RecModel:
+    """The network of ``arch`` with the weights of a ``.pdparams`` or ``.pdiparams`` file, fused, in evaluation mode.
+
+    Args:
+        arch: ``Arch`` section that the weights were trained with; see ``imported_arch``.
+
+    Raises:
+        NotAWeightFile: if the file is broken, or does not hold this network.
+        ValueError: for another kind of file, or an ``arch`` that is no RecModel.
+    """
+    model = build_recmodel(imported_arch(arch))
+    if not isinstance(model, RecModel):
+        raise ValueError("Arch has to be a RecModel: give the section of the student")
+    if weights.suffix == ".pdparams":
+        state = torch_state(read_pdparams(weights).arrays)
+        _load(model, state, weights)
+        fuse(model)
+    elif weights.suffix == ".pdiparams":
+        names = internal_names(model, arch["Backbone"])
+        fuse(model)
+        _load(model, _by_order(model, names, weights), weights)
+    else:
+        raise ValueError(f"{weights}: wanted a .pdparams or .pdiparams file")
+    return model.eval()
+
+
+def _by_order(model: RecModel, names: Mapping[str, str], path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of an inference file by our names: the file has those of the fused network, sorted by internal name."""
+    own = [name for name in model.state_dict() if not name.endswith("num_batches_tracked")]
+    stored = read_pdiparams(path)
+    if len(stored) != len(own):
+        raise NotAWeightFile(f"{path} has {len(stored)} tensors, the network of Arch {len(own)}")
+    ordered = sorted(own, key=names.__getitem__)
+    return {name: torch_tensor(array) for name, array in zip(ordered, stored, strict=True)}
+
+
+def _load(model: RecModel, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    own = model.state_dict()
+    for name, value in own.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if name not in state:
+            raise NotAWeightFile(f"{path} has no {name}: was it trained with this Arch?")
+        if state[name].shape != value.shape:
+            shapes = f"{tuple(state[name].shape)}, the network {tuple(value.shape)}"
+            raise NotAWeightFile(f"{path}: {name} is {shapes}: was it trained with this Arch?")
+    model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
