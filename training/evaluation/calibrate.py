@@ -9,6 +9,7 @@ from training.evaluation.episodes import Facts
 RIDGE = 1e-3
 NEWTON_STEPS = 50
 MARGIN_CAP_QUANTILE = 0.95
+LEAST_CAP = 1e-3
 P_FLOOR = 0.1
 """Below it p mostly tells pictures like the cohort's from pictures of another look, whatever their label."""
 
@@ -17,8 +18,13 @@ def fit_calibrator(facts: Facts) -> Calibrator:
     """Logistic regression of ``right`` on similarity, capped margin and floored ln(p); the cap is a margin quantile.
 
     Source: Platt, "Probabilistic outputs for support vector machines", 1999.
+
+    Raises:
+        ValueError: if no query was right.
     """
-    cap = float(np.quantile(facts.margin[facts.right], MARGIN_CAP_QUANTILE))
+    if not facts.right.any():
+        raise ValueError("no calibration query was recognised: too few pictures, or embeddings that tell nothing")
+    cap = max(LEAST_CAP, float(np.quantile(facts.margin[facts.right], MARGIN_CAP_QUANTILE)))
     log_p = np.log(np.maximum(facts.p_value, P_FLOOR))
     columns = [np.ones_like(facts.margin), facts.similarity, np.minimum(facts.margin, cap), log_p]
     intercept, similarity, margin, by_log_p = fit_logistic(np.stack(columns, axis=1), facts.right)
