@@ -2,6 +2,7 @@
 
 import typer
 
+from training.data.cli import app as data
 from training.evaluation.cli import app as evaluation
 from training.export.cli import app as export
 from training.importers.cli import app as importers
@@ -9,5 +10,5 @@ from training.picodet.cli import app as picodet
 from training.recmodel.cli import app as recmodel
 
 app = typer.Typer(help="Train, export and evaluate the models.", no_args_is_help=True, pretty_exceptions_enable=False)
-for area in (recmodel, evaluation, export, importers, picodet):
+for area in (recmodel, data, evaluation, export, importers, picodet):
     app.add_typer(area)
