@@ -68,7 +68,7 @@ soak: $(VENV)/.test-serving  ## 10,000 recognitions: memory, threads and file de
 	$(BIN)/python -m benchmarks.soak --recognitions 10000
 
 models: $(VENV)/.test  ## train, export and evaluate the shipped models anew (needs the data sets; hours on two cores)
-	$(BIN)/python -m training train --out runs/extractor
+	$(BIN)/python -m training tune --out runs/extractor
 	$(BIN)/python -m training export --run runs/extractor --out models/extractor
 	$(BIN)/python -m training picodet --out runs/detector
 	$(BIN)/python -m training export-picodet --run runs/detector --out models/detector

@@ -14,6 +14,13 @@ OthersOption = Annotated[
     Path | None, typer.Option(help="With --data: pictures of other things, in the same form, for retention and cohort.")
 ]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of PyTorch.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("-c", "--config", exists=True, dir_okay=False, help="Configuration (YAML).")
+]
+OverrideOption = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--override", metavar="KEY=VALUE", help="Replace a value, e.g. Global.epochs=3; repeatable."),
+]
 BundleOption = Annotated[Path, typer.Option(help="Bundle folder.")]
 
 

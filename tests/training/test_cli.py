@@ -11,8 +11,9 @@ def test_every_command_is_listed_and_gives_an_example() -> None:
     runner = CliRunner()
     listing = runner.invoke(app, ["--help"]).output
     for command in (
-        "closed-form",
         "train",
+        "closed-form",
+        "tune",
         "export",
         "choose-mix",
         "eval-extractor",
@@ -27,7 +28,7 @@ def test_every_command_is_listed_and_gives_an_example() -> None:
 
 def test_own_data_need_pictures_of_other_things(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "things", 2, 1, seed=0)
-    result = CliRunner().invoke(app, ["train", "--data", str(folder), "--out", str(tmp_path / "run")])
+    result = CliRunner().invoke(app, ["tune", "--data", str(folder), "--out", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "go together" in result.output
 

@@ -106,8 +106,8 @@ class ArchSection(Section):
     head_feature_from: Literal["neck", "backbone"] = "neck"
     use_sync_bn: bool = False
     class_num: int | None = None
-    models: NamedList = ()
-    freeze_params_list: Sequence[bool] = ()
+    models: NamedList | None = None
+    freeze_params_list: Sequence[bool] | None = None
     pretrained_list: Sequence[str | None] | None = None
     infer_model_name: str = "Student"
 
@@ -178,7 +178,7 @@ class AmpSection(Section):
 
     meaningless: ClassVar[Mapping[str, str]] = {
         "use_dynamic_loss_scaling": "the scale of fp16 is always dynamic",
-        "use_fp16_test": "evaluation uses the precision of training",
+        "use_fp16_test": "evaluation runs in fp32",
         "use_promote": "torch promotes",
     }
 

@@ -59,7 +59,7 @@ def gather(tensor: Tensor) -> Tensor:
     dist.all_gather(counts, torch.tensor([len(tensor)], device=tensor.device))
     most = max(int(count) for count in counts)
     padded = torch.cat([tensor, tensor.new_zeros(most - len(tensor), *tensor.shape[1:])])
-    parts = _AllGather.apply(padded)
+    parts = _AllGather.apply(padded)  # type: ignore[no-untyped-call]
     return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])
 
 
@@ -73,7 +73,7 @@ class _AllGather(torch.autograd.Function):
         return torch.stack(parts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         gradient = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(gradient)
         return gradient[rank()]

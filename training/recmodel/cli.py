@@ -37,16 +37,16 @@ def closed_form(
 
 
 @app.command()
-def train(
+def tune(
     out: RunOption,
     data: DataOption = None,
     others: OthersOption = None,
     recipe: RecipeOption = SHIPPED,
     threads: ThreadsOption = 1,
 ) -> None:
-    """Fine-tune the extractor with retention; a run that was cut off goes on from its last checkpoint.
+    """Fine-tune the shipped extractor with retention; a run that was cut off goes on from its last checkpoint.
 
-    Example: python -m training train --data shop --others anything --out runs/shop
+    Example: python -m training tune --data shop --others anything --out runs/shop
     """
     torch.set_num_threads(threads)
     sources, settings = sources_of(data, others), read_recipe(recipe)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_a_write_that_fails_leaves_the_last_whole_checkpoint(tmp_path: Path, mon
     with pytest.raises(OSError, match="no space"):
         save_checkpoint(tmp_path / "latest", module_weights(MODULES), {"step": 2})
     assert load_checkpoint(tmp_path / "latest").state["step"] == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are looked up in /proc")
+def test_files_are_synced_before_they_take_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    save_checkpoint(tmp_path / "latest", module_weights(MODULES), {"step": 1})
+    places = [str(Path(path).relative_to(tmp_path.resolve())) for path in synced]
+    assert set(places[:3]) == {
+        f".latest.part/{name}" for name in ("weights.safetensors", "state.pt", "checkpoint.json")
+    }
+    assert places[3:] == [".latest.part", "."]
 
 
 def test_a_run_cut_off_between_the_renames_is_read_from_the_previous(tmp_path: Path) -> None:

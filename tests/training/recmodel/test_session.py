@@ -1,0 +1,207 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from tests.training.recmodel.fixture_run import CONFIG, lay_out
+from training.cli import app
+from training.config.schema import load_config
+from training.engine.checkpoint import load_checkpoint
+from training.engine.loop import Trainer
+from training.engine.run import Run
+from training.recmodel.build import build_task, loop_settings
+from training.recmodel.evaluate import top_k_accuracy
+from training.recmodel.folder import folder_config, hold_out
+from training.recmodel.session import load_run, train_config
+
+PRINTED = Path(__file__).parents[1] / "config/feature_learning.yaml"
+
+
+@pytest.fixture(autouse=True)
+def there(tmp_path, monkeypatch):
+    """Run where ``tiny.yaml`` finds its pictures; drawing curves is tested elsewhere."""
+    monkeypatch.chdir(lay_out(tmp_path))
+    monkeypatch.setattr("training.engine.run.draw_curves", lambda records, path: None)
+
+
+def config(*overrides):
+    return load_config(CONFIG, overrides)[0]
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, ["train", *map(str, arguments)])
+
+
+def test_a_configuration_is_trained_measured_and_can_be_loaded():
+    records = []
+    progress = train_config(config(), lambda kind, record: records.append((kind, record)))
+    assert progress.step == 8
+    figures = [record for kind, record in records if kind == "eval"]
+    assert list(figures[0]) == ["epoch", "recall@1", "recall@5", "mAP"]
+    assert progress.best == max(figure["recall@1"] for figure in figures)
+    assert json.loads(Path("run/classes.json").read_text()) == {"0": 0, "1": 1, "2": 2}
+    model, used = load_run(Path("run"))
+    assert used.model_dump(mode="json") == config().model_dump(mode="json")
+    assert not model.training
+    assert model(torch.zeros(2, 3, 32, 32))["features"].shape == (2, 8)
+
+
+class CutOff(Exception):
+    pass
+
+
+def test_a_run_cut_off_within_an_epoch_ends_with_the_same_weights():
+    whole, cut = config("Global.output_dir=whole", "EMA.decay=0.9"), config("Global.output_dir=cut", "EMA.decay=0.9")
+    train_config(whole)
+    steps = []
+
+    def report(kind, record):
+        steps.append(kind)
+        if len(steps) == 8:  # 4 steps and an evaluation, then 3 more
+            raise CutOff
+
+    settings = loop_settings(cut).model_copy(update={"save_steps": 1})
+    with pytest.raises(CutOff):
+        Trainer(build_task(cut)[0], settings, Run(Path("cut"), cut.model_dump(mode="json")), report=report).train()
+    saved = load_checkpoint(Path("cut/latest")).state["progress"]
+    assert (saved["epoch"], saved["batch"]) == (1, 2)
+    train_config(cut)
+    left, right = load_checkpoint(Path("whole/latest")), load_checkpoint(Path("cut/latest"))
+    for name, value in left.weights.items():
+        assert torch.equal(right.weights[name], value), name
+    for name, value in left.averaged.items():
+        assert torch.equal(right.averaged[name], value), name
+
+
+def test_a_forced_epoch_goes_on_where_the_last_ended():
+    task, _ = build_task(config("Global.iter_per_epoch=3"))
+    whole, _ = build_task(config())
+    stretches = [b.indices.tolist() for epoch in range(4) for b in task.batches(epoch, 0)]
+    passes = [b.indices.tolist() for epoch in range(3) for b in whole.batches(epoch, 0)]
+    assert stretches == passes
+    assert [b.indices.tolist() for b in task.batches(2, 1)] == passes[7:9]
+
+
+def test_too_small_a_head_is_refused_with_both_numbers():
+    result = command("-c", CONFIG, "-o", "Arch.Head.class_num=2")
+    assert result.exit_code == 2
+    assert "needs 3 classes" in " ".join(result.output.split())
+    assert "class_num 2" in " ".join(result.output.split())
+
+
+def test_a_head_without_a_number_takes_that_of_the_data(tmp_path):
+    content = yaml.safe_load(CONFIG.read_text())
+    del content["Arch"]["Head"]["class_num"]
+    path = tmp_path / "open.yaml"
+    path.write_text(yaml.safe_dump(content))
+    task, _ = build_task(load_config(path)[0])
+    assert task.modules["model"].head.weight.shape == (3, 8)
+
+
+def test_the_resolved_configuration_is_printed_and_reads_back(tmp_path):
+    result = command("-c", CONFIG, "-o", "Global.epochs=7", "--print-config")
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "resolved.yaml"
+    path.write_text(result.stdout)
+    assert load_config(path)[0].model_dump(mode="json") == config("Global.epochs=7").model_dump(mode="json")
+    assert not Path("run").exists()
+
+
+def test_a_dry_run_takes_one_batch_through_everything():
+    result = command("-c", CONFIG, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "15 pictures of 3 classes, 4 batches an epoch" in result.output
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("Arch.Backbone.name=PPLCNet_x0_26", "PPLCNet_x0_25"),
+        ("Arch.Neck.class_nums=8", "class_num"),
+        ("Loss.Train.0.CELoss.epsilo=0.1", "epsilon"),
+        ("Optimizer.momentun=0.8", "momentum"),
+        ("DataLoader.Train.sampler.name=PKSample", "PKSampler"),
+        ("DataLoader.Train.dataset.transform_ops.0.ResizeImage.sizes=3", "size"),
+        ("Global.checkpoints=nowhere", "nowhere: no checkpoint there"),
+        ("Global.pretrained_model=nowhere", "nowhere"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_that_helps(override, message):
+    result = command("-c", CONFIG, "-o", override)
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.output.split())
+
+
+def test_the_old_folder_of_weights_is_understood():
+    train_config(config("Global.epochs=1"))
+    trained = load_checkpoint(Path("run/latest")).weights
+    task, _ = build_task(config("Global.pretrained_model=run/RecModel/latest"))
+    for name, value in task.modules["model"].named_parameters():
+        assert torch.equal(value, trained[f"model.{name}"])
+
+
+def test_mixed_precision_follows_the_section():
+    assert loop_settings(config()).precision == "fp32"
+    assert loop_settings(config("AMP.level=O1")).precision == "bf16"
+    assert loop_settings(config("AMP.dtype=float16")).precision == "fp16"
+    assert loop_settings(config("AMP.use_amp=False")).precision == "fp32"
+
+
+def test_accuracy_is_measured_where_topkacc_is_asked():
+    records = []
+    chosen = config("Metric.Eval.0={TopkAcc: {topk: [1, 3]}}", "Global.epochs=1")
+    train_config(chosen, lambda kind, record: records.append((kind, record)))
+    figures = records[-1][1]
+    assert figures["top3"] == 1.0
+    assert 0 <= figures["top1"] <= 1
+    logits, labels = np.array([[3.0, 1, 2], [0, 1, 2], [2, 1, 0]], np.float32), np.array([0, 0, 1])
+    assert top_k_accuracy(logits, labels, [1, 2, 9]) == pytest.approx({"top1": 1 / 3, "top2": 2 / 3, "top9": 1.0})
+
+
+def test_a_folder_of_folders_is_trained_with_one_command():
+    overrides = (
+        "Arch.Backbone={name: PPLCNet_x0_25, class_expand: 1280}",
+        "Arch.BackboneStopLayer.name=flatten",
+        "Global.epochs=1",
+        "DataLoader.Train.dataset.transform_ops.1.RandomView.size=32",
+        "DataLoader.Eval.Query.dataset.transform_ops.1.ResizeImage.size=32",
+        "DataLoader.Train.loader.num_workers=0",
+        "DataLoader.Eval.Query.loader.num_workers=0",
+        "DataLoader.Eval.Gallery.loader.num_workers=0",
+    )
+    asked = [part for override in overrides for part in ("-o", override)]
+    result = command("--data", "pictures", "--out", "mine", *asked)
+    assert result.exit_code == 0, result.output
+    model, _ = load_run(Path("mine"))
+    assert model.head.weight.shape == (3, 512)
+    held_out = Path("mine/val.txt").read_text().splitlines()
+    assert held_out == [f"thing-{i}/1.png\tthing-{i}" for i in range(3)]
+    assert not set(held_out) & set(Path("mine/train.txt").read_text().splitlines())
+    again = command("-c", "mine/config.yaml")
+    assert again.exit_code == 0, again.output
+
+
+def test_of_few_pictures_none_is_held_out(tmp_path):
+    for path in [*Path("pictures").rglob("[2-9].png")]:
+        path.unlink()
+    content = folder_config(Path("pictures"), tmp_path / "out")
+    assert "Eval" not in content["DataLoader"]
+    assert hold_out([]) == ([], [])
+
+
+def test_one_class_teaches_nothing(tmp_path):
+    (tmp_path / "one/thing").mkdir(parents=True)
+    Path("pictures/thing-0/0.png").rename(tmp_path / "one/thing/0.png")
+    result = command("--data", tmp_path / "one", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "at least two sub-folders" in " ".join(result.output.split())
+
+
+def test_neither_or_both_of_configuration_and_folder_are_refused():
+    assert "give a configuration" in " ".join(command().output.split())
+    assert command("-c", CONFIG, "--data", "pictures").exit_code == 2
