@@ -147,6 +147,9 @@ class Trainer:
     def _epoch(self) -> None:
         for module in self.task.modules.values():
             module.train()
+        cycle, progress = self.settings.ema_cycle, self.progress
+        if self._average is not None and cycle and progress.batch == 0 and progress.epoch % cycle == 0:
+            self._average.n_averaged.zero_()
         group: list[Any] = []
         self._since = time.perf_counter()
         for batch in self._fetched():

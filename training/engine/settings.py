@@ -22,6 +22,7 @@ class LoopSettings(BaseModel):
     loss_scale: float = Field(default=65536.0, gt=0, description="First loss scale of fp16.")
     ema_decay: float | None = Field(default=None, ge=0, lt=1, description="Of the moving average of the weights.")
     ema_ramp: bool = Field(default=False, description="Decay at update n at most (1 + n) / (10 + n).")
+    ema_cycle: int = Field(default=0, ge=0, description="Epochs after which the average begins anew; 0: never.")
     patience: int = Field(default=0, ge=0, description="Evaluations without a better one before it stops; 0: never.")
     channels_last: bool = False
     compile: bool = Field(default=False, description="Compile the network with torch.compile.")

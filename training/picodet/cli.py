@@ -1,11 +1,8 @@
 """Commands of the detector: train, export, evaluate."""
 
-import math
 import os
-import subprocess
-import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -13,22 +10,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kenspeckle.bundle import Bundle, Measurement, read_bundle
-from training.picodet.data import DataError, Picture, read_checked, read_coco
-from training.picodet.evaluate import (
-    Detector,
-    Score,
-    bundle_detector,
-    evaluate,
-    milliseconds,
-    teacher_detector,
-    whole_picture,
-    wilson,
-)
+from training.engine.loop import Trainer
+from training.engine.parallel import local_rank, start_processes, stop_processes
+from training.engine.run import Run, code_revision
+from training.picodet.data import DataError, read_checked, read_coco
+from training.picodet.evaluation.detectors import Detector, bundle_detector, detect_all, milliseconds, whole_picture
+from training.picodet.evaluation.measure import measurements
 from training.picodet.export import export_onnx
-from training.picodet.model import ModelConfig, PicoDet
+from training.picodet.model import PicoDet
 from training.picodet.package import REPOSITORY, evaluation_table, make_bundle, with_evaluation
-from training.picodet.recipe import read_recipe, training_pictures
-from training.picodet.train import fit
+from training.picodet.presets import S
+from training.picodet.recipe import Recipe, read_recipe, training_pictures, validation_pictures
+from training.picodet.task import DetectionTask
+from training.picodet.teachers.adapter import localizer
 
 SHARED = Path(os.environ.get("KENSPECKLE_SHARED", REPOSITORY.parent / "shared"))
 RECIPE = Path(__file__).parent / "recipes" / "main-object.yaml"
@@ -46,31 +40,45 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder; a run that was cut off goes on from there.")],
     recipe: RecipeOption = RECIPE,
     data: DataOption = SHARED / "data",
-    start: Annotated[Path | None, typer.Option(help="Start from the weights of this checkpoint.")] = None,
-    minutes: Annotated[float, typer.Option(help="Shorten the schedule so that it ends in this time.")] = math.inf,
     threads: Annotated[int, typer.Option(help="Threads of PyTorch.")] = 1,
 ) -> None:
-    """Train a detector.
+    """Train a detector; under torchrun with several processes.
 
     Example: python -m training picodet --data ../shared/data --out runs/detector
     """
     torch.set_num_threads(threads)
     try:
         settings = read_recipe(recipe)
-        pictures = training_pictures(settings, data)
-    except DataError as error:
+        start_processes(settings.train.loop.device)
+        pictures, validation = training_pictures(settings, data), validation_pictures(settings, data)
+        run_training(settings, DetectionTask(settings, pictures, validation), out)
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    finally:
+        stop_processes()
+    console.print(f"run: {out}")
+
+
+def run_training(recipe: Recipe, task: DetectionTask, out: Path) -> None:
+    """Train ``task`` in the run folder ``out``, with a progress bar in the first process."""
+    loop = recipe.train.loop
+    if loop.device == "cuda":
+        loop = loop.model_copy(update={"device": f"cuda:{local_rank()}"})
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(f"{len(pictures)} pictures", total=settings.train.steps)
+    with Progress(*columns, console=console, disable=local_rank() > 0) as progress:
+        bar = progress.add_task("starting", total=loop.epochs * task.batches_per_epoch)
 
-        def report(values: dict[str, float]) -> None:
-            losses = "  ".join(f"{name} {values[name]:.3f}" for name in ("vfl", "giou", "dfl"))
-            text = f"{losses}  {values['images_per_s']:.1f} pictures/s"
-            progress.update(task, completed=values["progress"] * settings.train.steps, description=text)
+        def report(kind: str, record: dict[str, Any]) -> None:
+            figures = {name: value for name, value in record.items() if isinstance(value, float)}
+            text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            if kind == "train":
+                done = (record["epoch"] - 1) * task.batches_per_epoch + record["batch"]
+                progress.update(bar, completed=done, description=text)
+            else:
+                progress.console.print(f"epoch {record['epoch']}: {text}")
 
-        fit(settings.train, pictures, settings.weights, out, report, time.time() + 60 * minutes, start)
-    console.print(f"weights: {out / 'checkpoint.safetensors'}")
+        run = Run(out, recipe.model_dump(mode="json")) if local_rank() == 0 else None
+        Trainer(task, loop, run, report=report).train()
 
 
 @app.command("export-picodet")
@@ -84,8 +92,11 @@ def export(
 
     Example: python -m training export-picodet --run runs/detector --out models/detector
     """
-    settings = read_recipe(recipe)
-    bundle = make_bundle(run, settings, training_pictures(settings, data), _revision(), out)
+    try:
+        settings = read_recipe(recipe)
+        bundle = make_bundle(run, settings, training_pictures(settings, data), code_revision(), out)
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
     console.print(f"{bundle.path}: {bundle.card.fingerprint}, box error {bundle.card.parity.value:.2g} px")
 
 
@@ -98,66 +109,40 @@ def evaluate_bundle(
     ),
     write: Annotated[bool, typer.Option(help="Write the figures into the bundle's card and readme.")] = False,
 ) -> None:
-    """Best-box rate and recall of a bundle, of the whole picture and of the teacher, and their CPU time.
+    """AP, best-box rate and recall of a bundle, of the whole picture and of the teacher, and their CPU time.
 
     Example: python -m training eval-picodet --bundle models/detector
     """
-    opened = read_bundle(bundle)
-    pictures = read_coco(data / "mainbody/annotations_val.json")
-    pictures += read_checked(data / "grocery/boxes/checked.json", data / "grocery", "single")
-    detectors = {
-        "this bundle": bundle_detector(opened),
-        "whole picture": whole_picture,
-        "teacher": teacher_detector(teacher),
-    }
-    measurements = quality(detectors, pictures) + speed(opened, teacher)
-    for line in evaluation_table([measurement.model_dump() for measurement in measurements]):
+    try:
+        opened = read_bundle(bundle)
+        pictures = read_coco(data / "mainbody/annotations_val.json")
+        pictures += read_checked(data / "grocery/boxes/checked.json", data / "grocery", "single")
+        detectors: dict[str, Detector] = {
+            "this bundle": bundle_detector(opened),
+            "whole picture": whole_picture,
+            "teacher": localizer(teacher),
+        }
+    except DataError as error:
+        raise typer.BadParameter(str(error)) from error
+    measured: list[Measurement] = []
+    for name, detector in detectors.items():
+        measured += measurements(name, pictures, detect_all(detector, pictures), EVALUATION_COMMAND)
+    measured += speed(opened, teacher)
+    for line in evaluation_table([measurement.model_dump() for measurement in measured]):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if write:
-        with_evaluation(opened, measurements)
-
-
-def quality(detectors: dict[str, Detector], pictures: list[Picture]) -> list[Measurement]:
-    """Best-box rate and recall@5 of every detector, per source and over all pictures of the COCO files."""
-    measurements = []
-    for name, detector in detectors.items():
-        scores = evaluate(detector, pictures)
-        photos = [score for source, score in scores.items() if not source.startswith("checked")]
-        total = sum(photos, Score(0, 0, 0, 0))
-        for source, score in {**scores, "mainbody val, all": total}.items():
-            best = _share(f"{name}: best box IoU >= 0.5", source, score.best_right, score.photos)
-            measurements += [best, _share(f"{name}: recall@5", source, score.recalled, score.objects)]
-    return measurements
+        with_evaluation(opened, measured)
 
 
 def speed(bundle: Bundle, teacher: Path) -> list[Measurement]:
-    """CPU milliseconds of the bundle, of PicoDet-S on LCNet x0.75 (untrained: time only) and of the teacher."""
+    """CPU milliseconds of the bundle, of PicoDet-S (untrained: time only) and of the teacher."""
     size = bundle.card.input.width
-    small = PicoDet(ModelConfig({"name": "LCNet", "scale": 0.75}))
     times = {
         "this bundle": milliseconds(bundle.contents["model.onnx"], (1, size, size, 3)),
-        "PicoDet-S on LCNet x0.75, same input": milliseconds(export_onnx(small, size), (1, size, size, 3)),
+        "PicoDet-S (2022) on LCNet x0.75, same input": milliseconds(export_onnx(PicoDet(S), size), (1, size, size, 3)),
         "teacher, 192 x 192": milliseconds(teacher, (1, 192, 192, 3)),
     }
     return [
         Measurement(metric="CPU ms, one thread", data=name, value=round(value, 1), command=EVALUATION_COMMAND)
         for name, value in times.items()
     ]
-
-
-def _share(metric: str, source: str, hits: int, total: int) -> Measurement:
-    low, high = wilson(hits, total)
-    return Measurement(
-        metric=metric,
-        data=source,
-        value=round(hits / total, 4),
-        interval=(round(low, 4), round(high, 4)),
-        command=EVALUATION_COMMAND,
-    )
-
-
-def _revision() -> str:
-    """Commit of the checkout, empty outside of one."""
-    command = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip()

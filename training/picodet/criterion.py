@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.picodet.assign import Assignment, atss, simota, task_aligned
 from training.picodet.assign.base import inside
@@ -37,9 +37,8 @@ class Outputs:
     strides: Tensor
 
     @classmethod
-    def of(cls, network: nn.Module, model: PicoDet, pixels: Tensor) -> "Outputs":
-        """Run ``network``, which is ``model``, perhaps wrapped, on ``(N, 3, H, W)`` pixels; all results in float32."""
-        classes, distances = (output.float() for output in network(pixels))
+    def of(cls, model: PicoDet, classes: Tensor, distances: Tensor, pixels: Tensor) -> "Outputs":
+        """Decode what ``model`` gave for ``(N, 3, H, W)`` pixels."""
         size = pixels.shape[2], pixels.shape[3]
         return cls.decoded(classes, model.scores(classes), distances, size, model.config.strides)
 

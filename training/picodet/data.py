@@ -1,7 +1,7 @@
 """Pictures with boxes: COCO files, pseudo-boxes, decoding."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 PSEUDO_BOX_SCORE = 0.3
+IGNORED = -1
+"""Label of a region that is neither object nor background."""
 
 
 class DataError(ValueError):
@@ -19,48 +21,77 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file and the boxes ``(G, 4) float32`` of its objects, in pixels of the file, x1 and y1 exclusive.
+    """A picture file with boxes ``(G, 4) float32`` in its pixels, x1 and y1 exclusive, and their labels ``(G,) int64``.
 
-    ``source`` groups pictures in weights and reports; ``credit`` and ``licence`` go into the model card.
+    A label is the index of a class, or ``IGNORED``. ``source`` groups pictures in weights and reports; ``credit`` and
+    ``licence`` go into the model card.
     """
 
     path: Path
     source: str
     boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
     credit: str = ""
     licence: str = ""
+
+    @property
+    def objects(self) -> NDArray[np.float32]:
+        """Boxes of the objects, without the ignored regions."""
+        return self.boxes[self.labels != IGNORED]
+
+    @property
+    def ignored(self) -> NDArray[np.float32]:
+        """Boxes of the ignored regions."""
+        return self.boxes[self.labels == IGNORED]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Decoded pixels ``(H, W, 3) uint8`` RGB and boxes ``(G, 4) float32`` in these pixels."""
+    """A decoded RGB picture, boxes ``(G, 4) float32`` in its pixels and their labels ``(G,) int64``."""
 
     image: Image.Image
     boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
 
 
 def load(picture: Picture) -> Sample:
     """Decode a picture."""
     with Image.open(picture.path) as image:
-        return Sample(image.convert("RGB"), picture.boxes.copy())
+        return Sample(image.convert("RGB"), picture.boxes.copy(), picture.labels.copy())
 
 
-def read_coco(path: Path) -> list[Picture]:
-    """Read a COCO annotation file; all categories count as one. Picture paths are relative to its folder.
+def read_coco(
+    path: Path, mapping: Mapping[str, int] | None = None, min_area: float = 0.0, images: Path | None = None
+) -> list[Picture]:
+    """Read a COCO annotation file.
+
+    Annotations that say ``ignore`` or ``iscrowd``, objects of categories that ``mapping`` lacks and objects under
+    ``min_area`` become regions to ignore.
+
+    Args:
+        mapping: class of each category name; without it all categories are class 0.
+        min_area: smallest object, as a share of its picture's area.
+        images: folder of the pictures; that of the file if left out.
 
     Raises:
         DataError: for unreadable JSON, missing keys, boxes without area or outside of their picture,
-            annotations of unknown pictures.
+            annotations of unknown pictures or categories, names in ``mapping`` that the file does not have.
     """
     content = _read_json(path)
     try:
-        images = {image["id"]: image for image in content["images"]}
-        boxes: dict[int, list[list[float]]] = {key: [] for key in images}
+        listed = {image["id"]: image for image in content["images"]}
+        classes = _classes(path, content.get("categories", []), mapping)
+        found: dict[int, list[tuple[list[float], int]]] = {key: [] for key in listed}
         for annotation in content["annotations"]:
-            if annotation["image_id"] not in images:
+            image = listed.get(annotation["image_id"])
+            if image is None:
                 raise DataError(f"{path}: annotation {annotation.get('id')}: no image {annotation['image_id']}")
-            boxes[annotation["image_id"]].append(_coco_box(path, annotation, images[annotation["image_id"]]))
-        return [_coco_picture(path, image, boxes[key]) for key, image in images.items()]
+            box = _coco_box(path, annotation, image)
+            label = _coco_label(path, annotation, classes)
+            small = (box[2] - box[0]) * (box[3] - box[1]) < min_area * image["width"] * image["height"]
+            found[annotation["image_id"]].append((box, IGNORED if small else label))
+        folder = path.parent if images is None else images
+        return [_coco_picture(path, folder, image, found[key]) for key, image in listed.items()]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not a COCO detection file: {error!r}") from error
 
@@ -82,7 +113,7 @@ def read_pseudo_boxes(path: Path, names: Iterable[str], root: Path, source: str)
             pairs = zip(entry["boxes"], entry["scores"], strict=True)
             sure = [box for box, score in pairs if score >= PSEUDO_BOX_SCORE]
             if sure:
-                pictures.append(Picture(root / name, source, as_array(sure)))
+                pictures.append(Picture(root / name, source, as_array(sure), one_class(len(sure))))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a file of pseudo-boxes for these pictures: {error!r}") from error
     return pictures
@@ -99,12 +130,17 @@ def read_checked(path: Path, root: Path, kind: str) -> list[Picture]:
         chosen = {name: entry["box"] for name, entry in content["images"].items() if entry["kind"] == kind}
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a file of checked boxes: {error!r}") from error
-    return [Picture(root / name, f"checked {kind}", as_array([box])) for name, box in chosen.items()]
+    return [Picture(root / name, f"checked {kind}", as_array([box]), one_class(1)) for name, box in chosen.items()]
 
 
-def as_array(boxes: list[list[float]]) -> NDArray[np.float32]:
+def as_array(boxes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
     """Boxes as ``(G, 4) float32``, also if there are none."""
     return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+
+def one_class(count: int) -> NDArray[np.int64]:
+    """Labels of ``count`` objects of class 0."""
+    return np.zeros(count, np.int64)
 
 
 def _read_json(path: Path) -> Any:
@@ -114,13 +150,35 @@ def _read_json(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def _coco_picture(path: Path, image: dict[str, Any], boxes: list[list[float]]) -> Picture:
+def _classes(path: Path, categories: Sequence[Mapping[str, Any]], mapping: Mapping[str, int] | None) -> dict[int, int]:
+    """Class of each category id; without a mapping empty, which means class 0 for all."""
+    if mapping is None:
+        return {}
+    names = {category["id"]: category["name"] for category in categories}
+    missing = sorted(set(mapping) - set(names.values()))
+    if missing:
+        raise DataError(f"{path}: no category {missing[0]!r}; it has {', '.join(sorted(names.values())[:20])}")
+    return {key: mapping.get(name, IGNORED) for key, name in names.items()}
+
+
+def _coco_label(path: Path, annotation: Mapping[str, Any], classes: Mapping[int, int]) -> int:
+    if annotation.get("ignore") or annotation.get("iscrowd"):
+        return IGNORED
+    if not classes:
+        return 0
+    if annotation["category_id"] not in classes:
+        raise DataError(f"{path}: annotation {annotation.get('id')}: no category {annotation['category_id']}")
+    return classes[annotation["category_id"]]
+
+
+def _coco_picture(path: Path, folder: Path, image: Mapping[str, Any], found: list[tuple[list[float], int]]) -> Picture:
     source = image.get("source_key", path.stem)
     credit, licence = image.get("source", source), image.get("license", "")
-    return Picture(path.parent / image["file_name"], source, as_array(boxes), str(credit), str(licence))
+    boxes, labels = as_array([box for box, _ in found]), np.array([label for _, label in found], np.int64)
+    return Picture(folder / image["file_name"], source, boxes, labels, str(credit), str(licence))
 
 
-def _coco_box(path: Path, annotation: dict[str, Any], image: dict[str, Any]) -> list[float]:
+def _coco_box(path: Path, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> list[float]:
     try:
         x, y, width, height = (float(value) for value in annotation["bbox"])
     except (TypeError, ValueError) as error:

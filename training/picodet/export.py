@@ -17,24 +17,35 @@ IOU_THRESHOLD = 0.6
 MAX_BOXES = 100
 OPSET = 18
 
-# ``kept`` holds the scores of the cells that NonMaxSuppression chose and 0 elsewhere; TopK then sorts each picture by
-# itself, so a picture's answer does not depend on the rest of the batch.
-POSTPROCESS = f"""
+
+def postprocess(classes: int) -> str:
+    """Suppression within each class as an ONNX graph in text form.
+
+    ``kept`` holds the scores of the cells that NonMaxSuppression chose and 0 elsewhere; TopK then sorts each picture by
+    itself, so a picture's answer does not depend on the rest of the batch. With several classes there is one more
+    output ``classes``.
+    """
+    several = classes > 1
+    outputs = f"float[batch, {MAX_BOXES}, 4] boxes, float[batch, {MAX_BOXES}] scores, int64[batch] count"
+    # A place among the scores of a picture is class * cells + cell.
+    cell = "shape = Shape <start = 2, end = 3> (raw_scores)\n    cell = Mod (order, shape)" if several else ""
+    names = "named = Div (order, shape)\n    classes = Mul (named, filled_number)" if several else ""
+    return f"""
 <ir_version: 9, opset_import: ["" : {OPSET}]>
-postprocess (float[batch, cells, 4] raw_boxes, float[batch, cells] raw_scores)
-    => (float[batch, {MAX_BOXES}, 4] boxes, float[batch, {MAX_BOXES}] scores, int64[batch] count)
+postprocess (float[batch, cells, 4] raw_boxes, float[batch, {classes}, cells] raw_scores)
+    => ({outputs}{f", int64[batch, {MAX_BOXES}] classes" if several else ""})
 <int64[1] limit = {{{MAX_BOXES}}}, float iou = {{{IOU_THRESHOLD}}}, float threshold = {{{SCORE_THRESHOLD}}},
- int64[1] one_axis = {{1}}, int64[2] image_and_cell = {{0, 2}}, int64[1] last_axis = {{2}}, float zero = {{0.0}},
- int64[3] four_sides = {{1, 1, 4}}>
+ int64[1] one_axis = {{1}}, int64[1] last_axis = {{2}}, float zero = {{0.0}},
+ int64[3] four_sides = {{1, 1, 4}}, int64[2] flat_shape = {{0, -1}}>
 {{
-    by_class = Unsqueeze (raw_scores, one_axis)
-    chosen = NonMaxSuppression (raw_boxes, by_class, limit, iou, threshold)
-    places = Gather <axis = 1> (chosen, image_and_cell)
-    flat = GatherND (raw_scores, places)
+    chosen = NonMaxSuppression (raw_boxes, raw_scores, limit, iou, threshold)
+    found = GatherND (raw_scores, chosen)
     nothing = Mul (raw_scores, zero)
-    kept = ScatterND (nothing, places, flat)
+    marked = ScatterND (nothing, chosen, found)
+    kept = Reshape (marked, flat_shape)
     scores, order = TopK <axis = 1, largest = 1, sorted = 1> (kept, limit)
-    order_column = Unsqueeze (order, last_axis)
+    {cell}
+    order_column = Unsqueeze ({"cell" if several else "order"}, last_axis)
     order_sides = Tile (order_column, four_sides)
     best = GatherElements <axis = 1> (raw_boxes, order_sides)
     filled = Greater (scores, zero)
@@ -42,29 +53,32 @@ postprocess (float[batch, cells, 4] raw_boxes, float[batch, cells] raw_scores)
     boxes = Where (filled_column, best, zero)
     filled_number = Cast <to = 7> (filled)
     count = ReduceSum <keepdims = 0> (filled_number, one_axis)
+    {names}
 }}
 """
 
 
 class Inference(nn.Module):
-    """The network as it is exported: ``(N, size, size, 3) uint8`` -> all boxes, clipped, and their scores."""
+    """The network as it is exported: ``(N, size, size, 3) uint8`` -> clipped boxes, scores ``(N, classes, A)``."""
 
     def __init__(self, model: PicoDet, size: int) -> None:
         super().__init__()
         self.model, self.size = model, size
-        self.centres, self.strides = cells(size, size, model.config.strides)
+        device = model.mean.device
+        self.centres, self.strides = cells(size, size, model.config.strides, device)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         class_outputs, distance_logits = self.model(image.permute(0, 3, 1, 2).float())
         boxes = decode(distance_logits, self.centres, self.strides).clamp(0, self.size)
-        return boxes, self.model.scores(class_outputs).amax(dim=2)
+        return boxes, self.model.scores(class_outputs).transpose(1, 2)
 
 
 def export_onnx(model: PicoDet, size: int) -> bytes:
     """The whole detector as an ONNX model.
 
     Input ``image`` uint8 (batch, size, size, 3) RGB; outputs ``boxes`` float32 (batch, 100, 4) in input pixels,
-    ``scores`` float32 (batch, 100) descending, zero beyond ``count`` int64 (batch,).
+    ``scores`` float32 (batch, 100) descending, zero beyond ``count`` int64 (batch,); with several classes also
+    ``classes`` int64 (batch, 100).
 
     Raises:
         ValueError: if the input has fewer cells than boxes are given back, or is no multiple of 32.
@@ -72,7 +86,7 @@ def export_onnx(model: PicoDet, size: int) -> bytes:
     if size % 32 or size < 192:
         raise ValueError(f"size {size}: a multiple of 32, at least 192")
     network = _export_network(model, size)
-    tail = onnx.parser.parse_model(POSTPROCESS)
+    tail = onnx.parser.parse_model(postprocess(model.config.classes))
     tail.ir_version = network.ir_version
     whole = onnx.compose.merge_models(network, tail, io_map=[("raw_boxes", "raw_boxes"), ("raw_scores", "raw_scores")])
     whole.producer_name = "kenspeckle"
@@ -101,32 +115,39 @@ def _export_network(model: PicoDet, size: int) -> onnx.ModelProto:
 
 @torch.no_grad()
 def detect_torch(model: PicoDet, images: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Boxes ``(n, 4)`` and scores ``(n,)`` of each picture by PyTorch and a plain greedy suppression.
+    """Boxes ``(n, 4)`` and scores ``(n,)`` of each picture by PyTorch and greedy suppression, whatever the class.
 
     Args:
         images: ``(N, size, size, 3)`` RGB.
     """
-    boxes, scores = Inference(model.eval(), images.shape[1])(torch.from_numpy(images))
+    pixels = torch.tensor(images, device=model.mean.device)
+    boxes, scores = Inference(model.eval(), images.shape[1])(pixels)
     found = []
-    for box, score in zip(boxes.numpy(), scores.numpy(), strict=True):
+    for box, score in zip(boxes.cpu().numpy(), scores.amax(dim=1).cpu().numpy(), strict=True):
         kept = greedy_suppression(box, score)
         found.append((box[kept], score[kept]))
     return found
 
 
-def greedy_suppression(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
-    """Indices of the boxes that stay, best first: the rule that the graph's suppression follows."""
+def greedy_suppression(
+    boxes: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+) -> list[int]:
+    """Indices of the boxes that stay, best first, at most ``MAX_BOXES``: the rule of the graph's suppression."""
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
-        if scores[index] <= SCORE_THRESHOLD or len(kept) == MAX_BOXES:
+        if scores[index] <= score_threshold or len(kept) == MAX_BOXES:
             break
-        if all(_iou(boxes[index], boxes[other]) <= IOU_THRESHOLD for other in kept):
+        if not kept or _ious(boxes[index], boxes[kept]).max() <= iou_threshold:
             kept.append(int(index))
     return kept
 
 
-def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    both = max(float(sides[0]), 0.0) * max(float(sides[1]), 0.0)
-    total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
-    return both / (total - both) if both > 0 else 0.0
+def _ious(box: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:
+    """IoU of one box with each of ``(n, 4)``; 0 where they do not meet."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    both = sides.clip(min=0).prod(axis=1)
+    total = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1)
+    return np.where(both > 0, both / np.where(both > 0, total - both, 1), 0)

@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import torch
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from training.picodet.backbones import BACKBONES
@@ -15,7 +17,7 @@ from training.picodet.necks import NECKS
 ALL_STRIDES = (8, 16, 32, 64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ModelConfig:
     """Shape of a PicoDet; ``presets.PRESETS`` has the published ones.
 

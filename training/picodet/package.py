@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from safetensors.torch import save
 
 from kenspeckle.bundle import Bundle, Card, Measurement, read_bundle, verify_bundle, write_bundle
 from kenspeckle.crop import Interpolation, resize_picture
+from training.engine.checkpoint import LATEST, SUMMARY
 from training.picodet.data import Picture, load
 from training.picodet.export import MAX_BOXES, detect_torch, export_onnx
 from training.picodet.model import PicoDet
 from training.picodet.recipe import Recipe, data_credits
-from training.picodet.train import load_checkpoint
+from training.picodet.weights import load_run
 
 REPOSITORY = Path(__file__).parents[2]
 PARITY_PICTURES = 48
@@ -34,8 +34,8 @@ def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: st
         pictures: what the run was trained on, for the card and the parity check.
         revision: version of the code.
     """
-    model = load_checkpoint(run / "checkpoint.safetensors", recipe.train.model)
-    steps = json.loads((run / "train.json").read_text(encoding="utf-8"))["steps_done"]
+    model = load_run(run, recipe.model)
+    steps = json.loads((run / LATEST / SUMMARY).read_text(encoding="utf-8"))["step"]
     onnx_model = export_onnx(model, recipe.input_size)
     probe = probe_pictures(recipe.input_size, np.random.default_rng(0))
     card = _card(recipe, pictures, steps, revision)
@@ -50,7 +50,7 @@ def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: st
         "model.onnx": onnx_model,
         "probe.npz": _probe(onnx_model, probe),
         "checkpoint.safetensors": _checkpoint(model),
-        "recipe.yaml": _recipe_text(recipe, steps).encode(),
+        "recipe.yaml": recipe_text(recipe).encode(),
         "LICENSE": licence_text(card["training"]["data"]).encode(),
     }
     return _write(out, card, files)
@@ -159,25 +159,34 @@ def _cell(entry: dict[str, Any]) -> str:
 
 
 def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) -> dict[str, Any]:
-    size, model = recipe.input_size, recipe.train.model
+    size = recipe.input_size
     return {
         "kind": "detector",
         "name": recipe.name,
         "version": recipe.version,
         "licence": "Apache-2.0",
-        "input": {"width": size, "height": size, "interpolation": INTERPOLATION},
+        "input": {"width": size, "height": size, "interpolation": "bilinear"},
         "output": {"kind": "detection", "max_boxes": MAX_BOXES},
         "training": {
-            "summary": f"PicoDet ({model.backbone['name']} backbone, {model.neck} of {model.channels} channels,"
-            f" {model.head} with towers of {model.tower_depth}), one class, {steps} steps of {recipe.train.batch}"
-            f" pictures with random crops, colours, mosaics and pasted objects; weights averaged over steps."
-            f" {recipe.note}".strip(),
+            "summary": summary(recipe, steps),
             "data": data_credits(recipe, pictures),
-            "seeds": [recipe.train.seed],
+            "seeds": [recipe.train.loop.seed],
             "code_revision": revision,
         },
-        "limits": recipe.limits,
+        "limits": list(recipe.limits),
     }
+
+
+def summary(recipe: Recipe, steps: int) -> str:
+    """What was trained and how, in two sentences, with the recipe's note."""
+    model, augment = recipe.model, recipe.augment
+    shares = {"mosaics": augment.mosaic, "crops": augment.crop, "pasted objects": augment.paste}
+    changes = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
+    return (
+        f"PicoDet ({model.backbone['name']} backbone, {model.neck} of {model.channels} channels, {model.head} with"
+        f" towers of {model.tower_depth}, {model.activation}), classes {', '.join(recipe.classes)}; {steps} steps of"
+        f" {recipe.train.batch} pictures (share of pictures with {changes or 'no changes'}). {recipe.note}".strip()
+    )
 
 
 def _write(out: Path, card: dict[str, Any], files: dict[str, bytes]) -> Bundle:
@@ -206,11 +215,9 @@ def _checkpoint(model: PicoDet) -> bytes:
     return save({name: value.half() if value.is_floating_point() else value for name, value in state.items()})
 
 
-def _recipe_text(recipe: Recipe, steps: int) -> str:
-    content = asdict(recipe)
-    content["train"]["steps"] = steps
-    content["train"]["sizes"] = list(content["train"]["sizes"])
-    return str(yaml.safe_dump(content, sort_keys=False))
+def recipe_text(recipe: Recipe) -> str:
+    """The resolved recipe as YAML."""
+    return str(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
 def _evenly(pictures: list[Picture], count: int) -> list[Picture]:

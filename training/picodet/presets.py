@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from training.picodet.backbones.esnet import RATIOS_M, RATIOS_S
 from training.picodet.model import ModelConfig
+from training.registry import UnknownName
 
 SIZES = {320: tuple(range(256, 385, 32)), 416: tuple(range(352, 481, 32)), 640: tuple(range(576, 705, 32))}
 """Sides of the multi-scale training of each input size."""
@@ -16,7 +17,8 @@ SIZES = {320: tuple(range(256, 385, 32)), 416: tuple(range(352, 481, 32)), 640: 
 class Preset:
     """A network and how it was trained: per GPU ``batch``, peak rate ``base_lr`` for ``gpus`` times that batch.
 
-    The rate falls as a cosine over ``schedule_epochs``; the run ends after ``epochs``.
+    The rate falls as a cosine over ``schedule_epochs``; the run ends after ``epochs``. The average of the weights
+    begins anew every ``ema_cycle`` epochs (0: never).
     """
 
     model: ModelConfig
@@ -26,6 +28,7 @@ class Preset:
     schedule_epochs: int
     epochs: int
     gpus: int = 4
+    ema_cycle: int = 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -64,15 +67,26 @@ PRESETS = {
     "picodet_l_320": Preset(L, 320, 24, 0.12, 300, 250),
     "picodet_l_416": Preset(L, 416, 24, 0.12, 300, 250),
     "picodet_l_640": Preset(L, 640, 12, 0.06, 300, 200),
-    "picodet_legacy_s_320": Preset(LEGACY_S, 320, 128, 0.4, 300, 300),
-    "picodet_legacy_s_416": Preset(LEGACY_S, 416, 80, 0.4, 300, 300),
-    "picodet_legacy_m_320": Preset(LEGACY_M, 320, 128, 0.4, 300, 300),
-    "picodet_legacy_m_416": Preset(LEGACY_M, 416, 80, 0.4, 300, 300),
-    "picodet_legacy_l_320": Preset(LEGACY_L, 320, 56, 0.3, 300, 250),
-    "picodet_legacy_l_416": Preset(LEGACY_L, 416, 48, 0.3, 300, 250),
-    "picodet_legacy_l_640": Preset(LEGACY_L, 640, 32, 0.3, 300, 250),
-    "picodet_mainbody_640": Preset(MAINBODY, 640, 56, 0.4, 100, 100),
-    "picodet_lcnet_x1_0_640": Preset(_legacy_lcnet(1.0), 640, 56, 0.4, 100, 100),
+    "picodet_legacy_s_320": Preset(LEGACY_S, 320, 128, 0.4, 300, 300, ema_cycle=40),
+    "picodet_legacy_s_416": Preset(LEGACY_S, 416, 80, 0.4, 300, 300, ema_cycle=40),
+    "picodet_legacy_m_320": Preset(LEGACY_M, 320, 128, 0.4, 300, 300, ema_cycle=40),
+    "picodet_legacy_m_416": Preset(LEGACY_M, 416, 80, 0.4, 300, 300, ema_cycle=40),
+    "picodet_legacy_l_320": Preset(LEGACY_L, 320, 56, 0.3, 300, 250, ema_cycle=40),
+    "picodet_legacy_l_416": Preset(LEGACY_L, 416, 48, 0.3, 300, 250, ema_cycle=40),
+    "picodet_legacy_l_640": Preset(LEGACY_L, 640, 32, 0.3, 300, 250, ema_cycle=40),
+    "picodet_mainbody_640": Preset(MAINBODY, 640, 56, 0.4, 100, 100, ema_cycle=20),
+    "picodet_lcnet_x1_0_640": Preset(_legacy_lcnet(1.0), 640, 56, 0.4, 100, 100, ema_cycle=20),
     "picodet_lite0_s_320": Preset(LITE0_S, 320, 64, 0.32, 300, 300),
     "picodet_lite0_m_416": Preset(LITE0_M, 416, 48, 0.24, 300, 300),
 }
+
+
+def preset(name: str) -> Preset:
+    """The preset of a name.
+
+    Raises:
+        UnknownName: with the near names.
+    """
+    if name not in PRESETS:
+        raise UnknownName("preset", name, sorted(PRESETS))
+    return PRESETS[name]

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.multiprocessing
 
-from tests.training.engine.toy import OPTIMISER, Toy, make_network, settings
+from tests.training.engine.toy import OPTIMISER, PICTURES, Toy, make_network, settings
 from training.engine.checkpoint import load_checkpoint, module_weights
 from training.engine.loop import Diverged, Trainer
 from training.engine.parallel import start_processes, stop_processes
@@ -119,6 +119,19 @@ def test_the_average_is_the_exponential_one_of_every_weight_and_buffer(ramp: boo
     for name, value in trainer.network.state_dict().items():
         if expected[name] is not None:
             torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_begins_anew_in_every_cycle() -> None:
+    task = Toy(batch_size=PICTURES)  # one step an epoch
+    trainer = Trainer(task, settings(epochs=3, ema_decay=0.9, ema_cycle=2))
+    trainer.train()
+    assert all(
+        torch.equal(a, b) for a, b in zip(trainer.network.parameters(), task.modules["model"].parameters(), strict=True)
+    )
+    longer = Trainer(Toy(batch_size=PICTURES), settings(epochs=3, ema_decay=0.9))
+    longer.train()
+    pairs = zip(longer.network.parameters(), trainer.network.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_the_averaged_network_is_evaluated() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.picodet.data import DataError, load, read_checked, read_coco, read_pseudo_boxes
+from training.picodet.data import IGNORED, DataError, load, read_checked, read_coco, read_pseudo_boxes
 
 
 def coco(**changes):
@@ -79,3 +79,49 @@ def test_pictures_are_decoded_as_rgb(tmp_path):
     Image.new("L", (40, 30), 7).save(tmp_path / "a.png")
     sample = load(read_coco(written(tmp_path, coco()))[0])
     assert np.asarray(sample.image).shape == (30, 40, 3)
+
+
+CATEGORIES = [{"id": 1, "name": "bottle"}, {"id": 2, "name": "person"}]
+
+
+def annotation(number, category=1, **more):
+    return {"id": number, "image_id": 7, "bbox": [5, 6, 20, 10], "category_id": category, **more}
+
+
+def labels(tmp_path, *annotations, **options):
+    first, _ = read_coco(written(tmp_path, coco(annotations=list(annotations), categories=CATEGORIES)), **options)
+    return first.labels.tolist()
+
+
+def test_all_categories_are_one_class_without_a_mapping(tmp_path):
+    assert labels(tmp_path, annotation(1), annotation(2, category=2)) == [0, 0]
+
+
+def test_a_mapping_gives_classes_and_ignores_the_categories_that_it_lacks(tmp_path):
+    assert labels(tmp_path, annotation(1), annotation(2, category=2), mapping={"bottle": 3}) == [3, IGNORED]
+
+
+@pytest.mark.parametrize("key", ["ignore", "iscrowd"])
+def test_crowds_and_ignored_annotations_are_regions_to_ignore(tmp_path, key):
+    path = written(tmp_path, coco(annotations=[annotation(1, **{key: 1}), annotation(2, **{key: 0})]))
+    first, _ = read_coco(path)
+    assert first.labels.tolist() == [IGNORED, 0]
+    assert len(first.objects) == len(first.ignored) == 1
+
+
+def test_objects_under_the_smallest_area_are_ignored(tmp_path):
+    small = annotation(1, bbox=[0, 0, 4, 3])  # a hundredth of 40 x 30
+    assert labels(tmp_path, small, min_area=0.02) == [IGNORED]
+    assert labels(tmp_path, small, min_area=0.005) == [0]
+
+
+def test_a_category_that_nobody_has_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no category 'botle'; it has bottle, person"):
+        labels(tmp_path, annotation(1), mapping={"botle": 0})
+    with pytest.raises(DataError, match="annotation 1: no category 9"):
+        labels(tmp_path, annotation(1, category=9), mapping={"bottle": 0})
+
+
+def test_pictures_may_lie_elsewhere(tmp_path):
+    first, _ = read_coco(written(tmp_path, coco()), images=tmp_path / "pictures")
+    assert first.path == tmp_path / "pictures/a.png"

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from training.picodet.export import (
     MAX_BOXES,
-    POSTPROCESS,
     SCORE_THRESHOLD,
     detect_torch,
     export_onnx,
     greedy_suppression,
+    postprocess,
 )
 from training.picodet.model import ModelConfig, PicoDet
 from training.picodet.package import box_parity, probe_pictures
@@ -22,7 +22,7 @@ SIZE = 192
 
 @pytest.fixture(scope="module")
 def suppression():
-    model = onnx.parser.parse_model(POSTPROCESS)
+    model = onnx.parser.parse_model(postprocess(classes=1))
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -61,7 +61,7 @@ def test_the_graph_suppresses_as_the_plain_greedy_rule(suppression, seed, batch,
     low = rng.uniform(0, 200, (batch, cells, 2))
     boxes = np.concatenate([low, low + rng.uniform(5, 120, (batch, cells, 2))], axis=2).astype(np.float32)
     scores = np.stack([rng.permutation(cells) / cells * level for _ in range(batch)]).astype(np.float32)
-    got_boxes, got_scores, counts = suppression.run(None, {"raw_boxes": boxes, "raw_scores": scores})
+    got_boxes, got_scores, counts = suppression.run(None, {"raw_boxes": boxes, "raw_scores": scores[:, None]})
     for index in range(batch):
         kept = greedy_suppression(boxes[index], scores[index])
         assert counts[index] == len(kept)
@@ -75,7 +75,7 @@ def test_nothing_sure_enough_gives_no_boxes(suppression):
     boxes = np.tile(np.array([0, 0, 9, 9], np.float32), (2, MAX_BOXES, 1))
     scores = np.full((2, MAX_BOXES), SCORE_THRESHOLD, np.float32)
     scores[1, 5] = 0.5
-    _, got, counts = suppression.run(None, {"raw_boxes": boxes, "raw_scores": scores})
+    _, got, counts = suppression.run(None, {"raw_boxes": boxes, "raw_scores": scores[:, None]})
     assert counts.tolist() == [0, 1]
     assert got[1, 0] == 0.5
 

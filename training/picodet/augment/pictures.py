@@ -1,54 +1,26 @@
-"""Random changes of training pictures. Every function takes its generator, so a seed fixes the result."""
-
-from collections.abc import Callable
+"""Changes of training pictures with their boxes. Every random one takes its generator, so a seed fixes the result."""
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance
 
-from training.picodet.data import Sample
+from training.picodet.data import IGNORED, Sample
 
-CROP_OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-CROP_TRIES = 30
-MOSAIC_SHARE, CROP_SHARE, SHRINK_SHARE, PASTE_SHARE, TURN_SHARE = 0.3, 0.55, 0.2, 0.55, 0.08
-MOST_PASTED = 6
+CROP_OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, None)
+"""Least overlap of a crop with some box; None: no crop."""
+CROP_TRIES = 50
+CROP_SCALES, CROP_RATIOS = (0.3, 1.0), (0.5, 2.0)
 ROUND_SHARE = 0.3  # of pasted objects, cut out as an ellipse
-VISIBLE = 0.4  # a box of which less is left is dropped
+VISIBLE = 0.4  # an object of which less is left is dropped
 MIN_SIDE = 6.0
-FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.BOX, Image.Resampling.LANCZOS)
-
-Draw = Callable[[], Sample]
-
-
-def training_sample(draw: Draw, size: int, rng: Generator) -> Sample:
-    """Make one augmented ``size`` x ``size`` sample.
-
-    Args:
-        draw: gives the next random picture of the training set.
-    """
-    sample = mosaic([draw() for _ in range(4)], size, rng) if rng.random() < MOSAIC_SHARE else draw()
-    if rng.random() < TURN_SHARE:
-        sample = quarter_turn(sample, int(rng.integers(1, 4)))
-    choice = rng.random()
-    if choice < CROP_SHARE:
-        sample = random_crop(sample, rng)
-    elif choice < CROP_SHARE + SHRINK_SHARE:
-        sample = shrink(sample, rng)
-    sample = squash(sample, size, FILTERS[rng.integers(len(FILTERS))])
-    if rng.random() < PASTE_SHARE:
-        for _ in range(rng.integers(1, MOST_PASTED + 1)):
-            sample = paste(sample, draw(), rng)
-    if rng.random() < 0.5:
-        sample = flip(sample)
-    return Sample(distort(sample.image, rng), sample.boxes)
 
 
 def squash(sample: Sample, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR) -> Sample:
     """Resize to ``size`` x ``size`` without keeping the ratio."""
     width, height = sample.image.size
     factors = np.array([size / width, size / height] * 2, np.float32)
-    return Sample(sample.image.resize((size, size), resampling), sample.boxes * factors)
+    return Sample(sample.image.resize((size, size), resampling), sample.boxes * factors, sample.labels)
 
 
 def flip(sample: Sample) -> Sample:
@@ -56,7 +28,7 @@ def flip(sample: Sample) -> Sample:
     x0, y0, x1, y1 = sample.boxes.T
     width = sample.image.width
     image = sample.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return Sample(image, np.stack([width - x1, y0, width - x0, y1], axis=1))
+    return Sample(image, np.stack([width - x1, y0, width - x0, y1], axis=1), sample.labels)
 
 
 def quarter_turn(sample: Sample, turns: int) -> Sample:
@@ -66,34 +38,46 @@ def quarter_turn(sample: Sample, turns: int) -> Sample:
         x0, y0, x1, y1 = boxes.T
         boxes = np.stack([y0, image.width - x1, y1, image.width - x0], axis=1)
         image = image.transpose(Image.Transpose.ROTATE_90)
-    return Sample(image, boxes)
+    return Sample(image, boxes, sample.labels)
 
 
 def crop(sample: Sample, window: tuple[int, int, int, int]) -> Sample:
-    """Cut out ``window`` (left, top, right, bottom); boxes that lose too much are dropped."""
+    """Cut out ``window`` (left, top, right, bottom); drop objects that lose too much, but no ignored region."""
     left, top, right, bottom = window
     moved = sample.boxes - np.array([left, top, left, top], np.float32)
     clipped = np.stack([moved[:, 0::2].clip(0, right - left), moved[:, 1::2].clip(0, bottom - top)], axis=2)
     boxes = clipped.reshape(-1, 4)
-    enough = areas(boxes) >= VISIBLE * areas(sample.boxes)
-    return Sample(sample.image.crop(window), boxes[enough & large(boxes)])
+    enough = (areas(boxes) >= VISIBLE * areas(sample.boxes)) | (sample.labels == IGNORED)
+    return chosen(Sample(sample.image.crop(window), boxes, sample.labels), enough & large(boxes))
 
 
 def random_crop(sample: Sample, rng: Generator) -> Sample:
-    """Cut out a random window whose overlap with some box is above a random threshold (as in SSD)."""
-    width, height = sample.image.size
-    if len(sample.boxes) == 0:
+    """Cut out a random window whose overlap with some object is above a random threshold (as in SSD), or nothing."""
+    objects = sample.boxes[sample.labels != IGNORED]
+    if len(objects) == 0:
         return sample
-    threshold = CROP_OVERLAPS[rng.integers(len(CROP_OVERLAPS))]
-    for _ in range(CROP_TRIES):
-        scale, ratio = rng.uniform(0.35, 1.0), np.sqrt(rng.uniform(0.5, 2.0))
-        w, h = (int(min(1, f) * side) for f, side in ((scale * ratio, width), (scale / ratio, height)))
-        left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-        cut = crop(sample, (left, top, left + w, top + h))
-        window = np.array([left, top, left + w, top + h], np.float32)
-        if len(cut.boxes) and _window_overlaps(sample.boxes, window).max() >= threshold:
-            return cut
+    width, height = sample.image.size
+    for threshold in rng.permutation(np.array(CROP_OVERLAPS, object)):
+        if threshold is None:
+            return sample
+        for _ in range(CROP_TRIES):
+            left, top, right, bottom = _random_window(width, height, rng)
+            window = np.array([left, top, right, bottom], np.float32)
+            if _window_overlaps(objects, window).max() < threshold:
+                continue
+            cut = crop(sample, (left, top, right, bottom))
+            if (cut.labels != IGNORED).any():
+                return cut
     return sample
+
+
+def _random_window(width: int, height: int, rng: Generator) -> tuple[int, int, int, int]:
+    scale = rng.uniform(*CROP_SCALES)
+    ratio = np.sqrt(rng.uniform(max(CROP_RATIOS[0], scale**2), min(CROP_RATIOS[1], scale**-2)))
+    w, h = int(width * scale * ratio), int(height * scale / ratio)
+    w, h = min(max(w, 1), width), min(max(h, 1), height)
+    left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+    return left, top, left + w, top + h
 
 
 def shrink(sample: Sample, rng: Generator) -> Sample:
@@ -105,36 +89,36 @@ def shrink(sample: Sample, rng: Generator) -> Sample:
     canvas = Image.new("RGB", canvas_size, tuple(int(v) for v in rng.integers(0, 256, 3)))
     left, top = int(rng.integers(canvas_size[0] - width + 1)), int(rng.integers(canvas_size[1] - height + 1))
     canvas.paste(sample.image, (left, top))
-    return Sample(canvas, sample.boxes + np.array([left, top] * 2, np.float32))
+    return Sample(canvas, sample.boxes + np.array([left, top] * 2, np.float32), sample.labels)
 
 
 def mosaic(samples: list[Sample], size: int, rng: Generator) -> Sample:
     """Four cropped pictures in the quarters of one canvas, split at a random point (as in YOLOv4)."""
     x, y = (int(v) for v in rng.uniform(0.35, 0.65, 2) * size)
     canvas = Image.new("RGB", (size, size))
-    boxes = []
+    boxes, labels = [], []
     quarters = ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size))
     for sample, (left, top, right, bottom) in zip(samples, quarters, strict=True):
         part = random_crop(sample, rng)
         factors = np.array([(right - left) / part.image.width, (bottom - top) / part.image.height] * 2, np.float32)
         canvas.paste(part.image.resize((right - left, bottom - top), Image.Resampling.BILINEAR), (left, top))
         boxes.append(part.boxes * factors + np.array([left, top] * 2, np.float32))
+        labels.append(part.labels)
     merged = np.concatenate(boxes)
-    return Sample(canvas, merged[large(merged)])
+    return chosen(Sample(canvas, merged, np.concatenate(labels)), large(merged))
 
 
 def paste(sample: Sample, donor: Sample, rng: Generator) -> Sample:
-    """Paste one boxed object of ``donor``, seen in a random perspective; boxes it covers are dropped."""
-    if len(donor.boxes) == 0:
+    """Paste one object cut out of ``donor``, seen in a random perspective; objects it covers are dropped."""
+    objects = np.flatnonzero(donor.labels != IGNORED)
+    if len(objects) == 0:
         return sample
-    box = donor.boxes[rng.integers(len(donor.boxes))]
-    left, top, right, bottom = (int(v) for v in box.round())
-    cut = donor.image.crop((left, top, right, bottom))
+    which = rng.choice(objects)
+    cut = donor.image.crop(tuple(int(v) for v in donor.boxes[which].round()))  # type: ignore[arg-type]
     if min(cut.size) < 2 * MIN_SIDE:
         return sample
     width, height = sample.image.size
-    longest = rng.uniform(0.15, 0.5) * min(width, height)
-    factor = longest / max(cut.size)
+    factor = rng.uniform(0.15, 0.5) * min(width, height) / max(cut.size)
     cut = cut.resize((max(8, int(cut.width * factor)), max(8, int(cut.height * factor))))
     piece, mask = tilt(cut, rng)
     left = int(rng.integers(-piece.width // 5, max(width - piece.width * 4 // 5, 1)))
@@ -146,7 +130,8 @@ def paste(sample: Sample, donor: Sample, rng: Generator) -> Sample:
     new = np.concatenate([new[:2].clip(0), new[2:].clip(max=(width, height))]).astype(np.float32)
     hidden = _intersections(sample.boxes, new) > (1 - VISIBLE) * areas(sample.boxes)
     boxes = np.concatenate([sample.boxes[~hidden], new[None]])
-    return Sample(image, boxes[large(boxes)])
+    labels = np.append(sample.labels[~hidden], donor.labels[which])
+    return chosen(Sample(image, boxes, labels), large(boxes))
 
 
 def tilt(image: Image.Image, rng: Generator) -> tuple[Image.Image, Image.Image]:
@@ -175,10 +160,10 @@ def _outline(size: tuple[int, int], rng: Generator) -> Image.Image:
     return mask
 
 
-def distort(image: Image.Image, rng: Generator) -> Image.Image:
-    """Change brightness, contrast, colour and hue, each with probability one half, in random order."""
+def distort(image: Image.Image, share: float, rng: Generator) -> Image.Image:
+    """Change brightness, contrast, colour and hue, each with probability ``share``, in random order."""
     for kind in rng.permutation(4):
-        if rng.random() < 0.5:
+        if rng.random() >= share:
             continue
         if kind == 3:
             image = _shift_hue(image, int(rng.integers(-18, 19)))
@@ -186,6 +171,11 @@ def distort(image: Image.Image, rng: Generator) -> Image.Image:
             enhancer = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)[kind]
             image = enhancer(image).enhance(rng.uniform(0.5, 1.5))
     return image
+
+
+def chosen(sample: Sample, keep: NDArray[np.bool_]) -> Sample:
+    """The sample with those of its boxes that ``keep`` says."""
+    return Sample(sample.image, sample.boxes[keep], sample.labels[keep])
 
 
 def areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Teachers: other detectors that draw boxes on pictures which have none."""
