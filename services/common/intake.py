@@ -22,6 +22,14 @@ WORKING_LONG, WORKING_SHORT = 1600, 960
 MAX_JPEG_SCANS = 100
 START_OF_SCAN = b"\xff\xda"
 
+# The first box of an ISO media file names its brand: ISO/IEC 23008-12 (HEIF).
+FILE_TYPE = b"ftyp"
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+NO_HEIC = (
+    "this is a HEIC picture, which is not read here; send it as JPEG (on an iPhone: Settings, Camera, Formats,"
+    " Most Compatible)"
+)
+
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -122,6 +130,8 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLarge("the picture has far too many pixels", "image") from error
     except UnidentifiedImageError as error:
+        if data[4:8] == FILE_TYPE and data[8:12] in HEIC_BRANDS:
+            raise NotAPicture(NO_HEIC, "image") from error
         raise NotAPicture(f"the content is none of {', '.join(formats)}", "image") from error
     except Exception as error:
         raise Unprocessable(f"the picture's header is broken: {error}", "image") from error

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 
 from kenspeckle.types import Detection, Enrolment, ModelInfo, Recognition
+from services.common.disconnect import while_connected
 from services.common.keys import RequireRole
 from services.detector.bodies import FORM, read_body
 from services.detector.old_client import OldAnswer, OldRequest, answer_of, picture_of
@@ -81,7 +82,8 @@ def recognition_router(service: DetectorService, upload_seconds: float, max_pict
             body = await read_body(request, 1, upload_seconds)
             asked: RecognizeAsked = read(RecognizeAsked, dict(request.query_params), body.fields)
             async with admission.turn():
-                return await service.recognizer.recognize(body.only_picture(), asked)
+                work = service.recognizer.recognize(body.only_picture(), asked)
+                return await while_connected(request, work)
 
     @router.post(
         "/detect",
@@ -94,7 +96,8 @@ def recognition_router(service: DetectorService, upload_seconds: float, max_pict
             body = await read_body(request, 1, upload_seconds)
             asked: DetectAsked = read(DetectAsked, dict(request.query_params), body.fields)
             async with admission.turn():
-                return await service.recognizer.detect(body.only_picture(), asked.max_objects)
+                work = service.recognizer.detect(body.only_picture(), asked.max_objects)
+                return await while_connected(request, work)
 
     @router.post(
         "/gallery",
@@ -118,9 +121,10 @@ def recognition_router(service: DetectorService, upload_seconds: float, max_pict
     @router.post(
         "/recognition/prediction", summary="Recognise, in the form of PP-ShiTu's serving", dependencies=[recognizes]
     )
-    async def prediction(request: OldRequest) -> OldAnswer:
+    async def prediction(old: OldRequest, request: Request) -> OldAnswer:
         async with admission.place(), admission.turn():
-            return answer_of(await service.recognizer.recognize(picture_of(request), RecognizeAsked()))
+            work = service.recognizer.recognize(picture_of(old), RecognizeAsked())
+            return answer_of(await while_connected(request, work))
 
     @router.get("/models", summary="The models that make the answers", dependencies=[recognizes])
     async def models() -> list[ModelInfo]:

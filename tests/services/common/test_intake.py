@@ -179,6 +179,13 @@ def test_other_content_is_not_a_picture(data: bytes) -> None:
         decode_picture(data)
 
 
+@pytest.mark.skipif("HEIF" in Image.OPEN, reason="this Pillow reads HEIC")
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_of_a_phones_heic_picture_it_is_said_what_to_do(brand: bytes) -> None:
+    with pytest.raises(NotAPicture, match=r"HEIC.*send it as JPEG"):
+        decode_picture(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic" + bytes(100))
+
+
 def test_an_empty_body_is_refused() -> None:
     with pytest.raises(Unprocessable, match="empty"):
         decode_picture(b"")
