@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,16 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 
+from services.detector.app import create_app as create_detector
+from services.detector.settings import DetectorSettings
+from services.extractor.app import create_app as create_extractor
+from services.extractor.settings import ExtractorSettings
+from services.indexer.app import create_app as create_indexer
+from services.indexer.settings import IndexerSettings
 from services.openapi import documents
 from tests.fixtures.bundles import thing
 from tests.fixtures.servers import serving
-from tests.fixtures.stacks import encode, standalone_app
+from tests.fixtures.stacks import encode
 
 FOLDER = Path(__file__).parents[2] / "docs" / "openapi"
 EXAMPLES = int(os.environ.get("KENSPECKLE_FUZZ_EXAMPLES", "8"))
@@ -43,29 +50,58 @@ def test_operation_ids_are_unique_and_problems_described(made: dict[str, str]) -
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, toy_models: Path) -> Iterator[str]:
-    with serving(standalone_app(toy_models, tmp_path_factory.mktemp("fuzzed"))) as address:
+def urls(tmp_path_factory: pytest.TempPathFactory, toy_models: Path) -> Iterator[dict[str, str]]:
+    """The three services on sockets of their own, with one thing in the gallery."""
+    common: dict[str, Any] = {"models_dir": toy_models}
+    with ExitStack() as stack:
+        extractor = stack.enter_context(serving(create_extractor(ExtractorSettings(**common))))
+        indexer_settings = IndexerSettings(
+            **common, extractor_url=extractor, data_dir=tmp_path_factory.mktemp("fuzzed") / "data"
+        )
+        indexer = stack.enter_context(serving(create_indexer(indexer_settings)))
+        detector_settings = DetectorSettings(**common, extractor_url=extractor, indexer_url=indexer)
+        detector = stack.enter_context(serving(create_detector(detector_settings)))
         files = {"image": encode(thing(1))}
-        assert httpx.post(f"{address}/gallery", files=files, data={"label": "one", "item_id": "one"}).status_code == 201
-        yield address
+        made = httpx.post(f"{detector}/gallery", files=files, data={"label": "one", "item_id": "one"})
+        assert made.status_code == 201
+        yield {"detector": detector, "extractor": extractor, "indexer": indexer}
 
 
-DOCUMENT = json.loads((FOLDER / "standalone.json").read_text(encoding="utf-8"))
-# Archives are no type that can be generated; the indexer's own tests send broken ones.
-schema = schemathesis.openapi.from_dict(DOCUMENT).exclude(path="/galleries/{gallery}/import")
+def schema(name: str) -> Any:
+    return schemathesis.openapi.from_dict(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
 
 
-@schema.parametrize()
-@settings(
+FUZZING = settings(
     max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_no_request_breaks_a_service(case: Any, url: str) -> None:
+
+
+def stands(case: Any, url: str) -> None:
     response = case.call(base_url=url)
     if response.status_code not in FINE:
         case.validate_response(response, checks=[not_a_server_error])
     if response.status_code >= 400 and not case.path.startswith("/v2"):
         assert response.headers["content-type"] == ["application/problem+json"]
+
+
+@schema("detector").parametrize()
+@FUZZING
+def test_no_request_breaks_the_detector(case: Any, urls: dict[str, str]) -> None:
+    stands(case, urls["detector"])
+
+
+@schema("extractor").parametrize()
+@FUZZING
+def test_no_request_breaks_the_extractor(case: Any, urls: dict[str, str]) -> None:
+    stands(case, urls["extractor"])
+
+
+# Archives are no type that can be generated; the indexer's own tests send broken ones.
+@schema("indexer").exclude(path="/galleries/{gallery}/import").parametrize()
+@FUZZING
+def test_no_request_breaks_the_indexer(case: Any, urls: dict[str, str]) -> None:
+    stands(case, urls["indexer"])
