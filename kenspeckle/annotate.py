@@ -69,11 +69,11 @@ def caption(found: RecognizedObject) -> tuple[str, str]:
     percent = f"{found.probability:.0%}"
     if found.decision == "known":
         return found.label or "", percent
-    guesses = list(dict.fromkeys(candidate.label for candidate in found.candidates if candidate.label))
     if found.decision == "ambiguous":
-        others = [label for label in guesses if label != found.label]
-        return f"{found.label} or {others[0]}?" if others else f"{found.label}?", percent
-    return "unknown", f"perhaps {guesses[0]}" if guesses and found.probability >= 0.1 else ""
+        # The other label would fit on few plates; the table and the console name it.
+        return f"{found.label}?", percent
+    guess = next((candidate.label for candidate in found.candidates if candidate.label), None)
+    return "unknown", f"perhaps {guess}" if guess and found.probability >= 0.1 else ""
 
 
 def _area(box: Box) -> float:

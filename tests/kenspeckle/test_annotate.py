@@ -86,7 +86,7 @@ def test_the_given_picture_stays_as_it_is() -> None:
 def test_captions_say_what_was_decided() -> None:
     box = (0.0, 0.0, 1.0, 1.0)
     assert caption(thing(box)) == ("Tea", "50%")
-    assert caption(thing(box, "ambiguous")) == ("Tea or Green tea?", "50%")
+    assert caption(thing(box, "ambiguous")) == ("Tea?", "50%")
     assert caption(thing(box, "unknown")) == ("unknown", "perhaps Tea")
     assert caption(thing(box, "unknown", probability=0.01)) == ("unknown", "")
 
