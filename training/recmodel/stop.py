@@ -35,7 +35,10 @@ def stop_after(net: nn.Module, path: str) -> None:
 
     Raises:
         UnknownName: if the chain has no such layer; the message lists the near ones.
+        ValueError: if ``net`` is no chain.
     """
+    if not isinstance(net, nn.Sequential):
+        raise ValueError(f"{type(net).__name__} cannot be cut: take Arch.BackboneStopLayer out, it gives features")
     known = list(stop_layers(net))
     if path not in known:
         path = next((new for old, new in OLD_NAMES.items() if re.fullmatch(old, path) and new in known), path)

@@ -18,6 +18,14 @@ from training.importers.state import torch_state
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "KENSPECKLE_WEIGHTS"
 LEAST_SHARE = 0.5
+# Networks that start from another one's ImageNet weights.
+PARENTS = {
+    "PPLCNetV2_base_ShiTu": "PPLCNetV2_base",
+    "PPLCNet_x2_5_Tanh": "PPLCNet_x2_5",
+    "ResNet50_adaptive_max_pool2d": "ResNet50",
+    "ResNet50_last_stage_stride1": "ResNet50",
+    "ResNet50_vd_last_stage_stride1": "ResNet50_vd",
+}
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -82,7 +90,8 @@ def find_weights(name: str, pretrained: bool | str, use_ssld: bool = False) -> P
     if isinstance(pretrained, str):
         wanted = [Path(urlparse(pretrained).path).name]
     else:
-        wanted = [f"{name}{'_ssld' if use_ssld else ''}_pretrained{suffix}" for suffix in (".pdparams", ".safetensors")]
+        stem = f"{PARENTS.get(name, name)}{'_ssld' if use_ssld else ''}_pretrained"
+        wanted = [f"{stem}.pdparams", f"{stem}.safetensors"]
     for file in wanted:
         if (folder / file).is_file():
             return folder / file

@@ -101,7 +101,8 @@ def test_whole_networks_give_the_published_features(name: str, arch: dict[str, A
     images = np.random.RandomState(77).randn(2, 3, 64, 64)
     model.load_state_dict(torch_state(arrays), strict=False)
     results = {"": outputs(model, images)}
-    results["_reparam"] = outputs(import_recmodel(written(arrays, tmp_path / "x.pdparams"), arch), images)
+    if f"{name}/features_reparam" in published:
+        results["_reparam"] = outputs(import_recmodel(written(arrays, tmp_path / "x.pdparams"), arch), images)
     for suffix, result in results.items():
         for key in ("features", "backbone"):
             stored = f"{name}/{key}{suffix}" if f"{name}/{key}{suffix}" in published else f"{name}/{key}"

@@ -68,3 +68,8 @@ def test_the_error_lists_the_near_names() -> None:
 def test_stop_layers_come_in_the_order_of_computation() -> None:
     expected = "stem stages[0][0] stages[0][1] stages[0] stages[1][0] stages[1] stages avg_pool flatten fc"
     assert list(stop_layers(chain())) == expected.split()
+
+
+def test_a_net_that_is_no_chain_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Linear cannot be cut: take Arch\.BackboneStopLayer out"):
+        stop_after(nn.Linear(2, 2), "flatten")

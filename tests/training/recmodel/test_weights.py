@@ -1,5 +1,7 @@
 import pickle
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -62,6 +64,19 @@ def test_downloaded_weights_are_found_by_their_name(
     assert same(build_backbone({**NET, "pretrained": pretrained, "use_ssld": use_ssld}), source)
 
 
+def test_a_variant_starts_from_the_weights_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    source = build_backbone({"name": "PPLCNetV2_base"})
+    write(source, tmp_path / "PPLCNetV2_base_ssld_pretrained.pdparams")
+    net = build_backbone({"name": "PPLCNetV2_base_ShiTu", "pretrained": True, "use_ssld": True, "class_expand": 512})
+    assert torch.equal(net.stages[3][0].pw_conv.conv.weight, source.stages[3][0].pw_conv.conv.weight)
+    assert torch.equal(net.stages[2][5].pw_conv_2.bn.weight, source.stages[2][5].pw_conv_2.bn.weight)
+    branch = "stages.3.0.dw_conv_list.2"  # the 1x1 branch exists only where the stride is 1
+    assert f"{branch}.conv.weight, {branch}.bn.weight" in caplog.text
+
+
 def test_lite_weights_come_with_their_package() -> None:
     net = build_backbone({"name": "EfficientNetLite1", "pretrained": True}).eval()
     x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -119,9 +134,26 @@ def test_a_truncated_file_is_refused_with_its_name(tmp_path: Path, suffix: str) 
 
 
 def test_a_timm_backbone_says_what_to_install_where_timm_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ModuleNotFoundError, match="pip install timm"):
         build_backbone({"name": "timm/resnet18"})
+
+
+def test_a_timm_backbone_is_made_without_its_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for timm; the real one is tried below where it is installed."""
+    asked = []
+
+    def create_model(name: str, **options: object) -> nn.Module:
+        if name != "resnet18":
+            raise RuntimeError(f"Unknown model ({name})")
+        asked.append(options)
+        return nn.Flatten()
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+    build_backbone({"name": "timm/resnet18", "pretrained": True, "drop_rate": 0.1})
+    assert asked == [{"pretrained": True, "num_classes": 0, "drop_rate": 0.1}]
+    with pytest.raises(ValueError, match=r"timm/resnet81: Unknown model"):
+        build_backbone({"name": "timm/resnet81"})
 
 
 def test_a_timm_backbone_gives_pooled_features() -> None:

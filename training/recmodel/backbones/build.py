@@ -23,6 +23,7 @@ def build_backbone(config: Mapping[str, Any]) -> nn.Module:
         UnknownName: for an unknown name or option, with the near ones.
         FileNotFoundError: if weights are asked for and not there.
         ModuleNotFoundError: if they, or timm, need a package that is not installed.
+        ValueError: if timm does not know the name or an option.
     """
     options = dict(config)
     pretrained, use_ssld = options.pop("pretrained", False), options.pop("use_ssld", False)
@@ -41,10 +42,13 @@ def build_backbone(config: Mapping[str, Any]) -> nn.Module:
 def _timm(name: str, pretrained: bool | str, options: Mapping[str, Any]) -> nn.Module:
     """A model of timm that gives pooled features."""
     try:
-        import timm  # type: ignore[import-not-found]
+        import timm
     except ModuleNotFoundError:
         raise ModuleNotFoundError(f"the backbone timm/{name} needs timm: pip install timm") from None
-    net: nn.Module = timm.create_model(name, pretrained=pretrained is True, num_classes=0, **options)
+    try:
+        net: nn.Module = timm.create_model(name, pretrained=pretrained is True, num_classes=0, **options)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"timm/{name}: {error}") from None
     if isinstance(pretrained, str):
         load_weights(net, read_weights(find_weights(name, pretrained)), pretrained)
     return net
