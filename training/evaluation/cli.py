@@ -1,6 +1,8 @@
-"""Commands that measure models."""
+"""Commands that measure networks and bundles on any pictures."""
 
+import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,18 +12,16 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kenspeckle.bundle import Bundle, BundleError, Measurement, read_bundle
+from kenspeckle.bundle import BundleError, read_bundle
 from kenspeckle.bundle.bundle import MODEL
-from training.data.crops import SERVING_SIZE
-from training.data.pictures import shared_data
-from training.evaluation.decisions import decision_measurements
-from training.evaluation.embed import bundle_embedder, graph_embedder, torch_embedder
+from training.data.labels import read_classes
+from training.engine.checkpoint import WEIGHTS
+from training.evaluation.cli_shipped import app as shipped
+from training.evaluation.embed import Embedder, bundle_embedder, network_embedder
 from training.evaluation.infer import infer as embed_folder
 from training.evaluation.metrics import figure_names
-from training.evaluation.mix import SHARES, mix_recalls
 from training.evaluation.protocol import RetrievalProtocol
 from training.evaluation.report import write_report
-from training.evaluation.retrieval import retrieval_measurements
 from training.evaluation.suite import (
     SetResult,
     Suite,
@@ -31,83 +31,74 @@ from training.evaluation.suite import (
     read_suite,
     recall_table,
 )
-from training.export.extractor import with_evaluation
-from training.export.onnx_graph import export_onnx
-from training.export.package import load_run
-from training.export.sources import shared_sources
-from training.export.text import evaluation_lines
-from training.options import BundleOption, RunOption, ThreadsOption
-from training.recmodel.shipped import ShippedExtractor
-from training.recmodel.train import fit_neck
+from training.export.recmodel import evaluation_ops
+from training.options import ConfigOption, OverrideOption, ThreadsOption
+from training.recmodel.cli_train import read_config, sentences
+from training.recmodel.evaluate import configured_evaluation
+from training.recmodel.model import inference
+from training.recmodel.restore import config_of_run, restored
+from training.recmodel.session import CLASSES, load_run, run_checkpoint
 
 app = typer.Typer()
+app.add_typer(shipped)
 console = Console()
 
 ALL_FIGURES = tuple(figure_names((1, 5, 10)))
+BundleOrNone = Annotated[Path | None, typer.Option(help="Bundle folder.")]
+RunOrNone = Annotated[Path | None, typer.Option(help="Run folder, or one of its checkpoints.")]
 VariantOption = Annotated[str, typer.Option(help="Model file of the bundle, e.g. model.int8.onnx.")]
-WriteOption = Annotated[bool, typer.Option(help="Write the figures into the bundle's card and readme.")]
 
 
-@app.command()
-def choose_mix(run: RunOption, threads: ThreadsOption = 1) -> None:
-    """Recall@1 on val photos for several shares of the tuned weights.
+@app.command("eval")
+def eval_config(
+    config: ConfigOption = None,
+    override: OverrideOption = None,
+    run: RunOrNone = None,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Measure trained weights on DataLoader.Eval by Metric.Eval of their configuration.
 
-    Example: python -m training choose-mix --run runs/extractor
+    \b
+    Example: python -m training eval --run output
+    Example: python -m training eval -c recipe.yaml -o Global.pretrained_model=output/best_model
     """
     torch.set_num_threads(threads)
-    console.print("share   val photos of trained classes   main-body val, leave one photo out")
-    for share in SHARES:
-        products, general = mix_recalls(graph_embedder(export_onnx(load_run(run, share), SERVING_SIZE)), shared_data())
-        console.print(f"{share:5.2f}   {products:30.3f}   {general:35.3f}")
-
-
-@app.command()
-def eval_extractor(bundle: BundleOption, write: WriteOption = False, threads: ThreadsOption = 1) -> None:
-    """Recall@1 of a bundle on unseen grocery classes and general ones, beside the frozen trunk.
-
-    Example: python -m training eval-extractor --bundle models/extractor
-    """
-    torch.set_num_threads(threads)
-    opened, data = read_bundle(bundle), shared_data()
-    frozen = ShippedExtractor(pretrained=True)
-    trunk = torch_embedder(frozen, neck=False)
-    command = "python -m training eval-extractor --bundle models/extractor"
-    measured = retrieval_measurements(bundle_embedder(opened), "this bundle", data, command)
-    measured += retrieval_measurements(trunk, "frozen trunk", data, command)
-    fit_neck(frozen, shared_sources(data).labelled, shrinkage=0.5)
-    measured += retrieval_measurements(torch_embedder(frozen), "frozen trunk + closed-form neck", data, command)
-    _report(opened, measured, write)
-
-
-@app.command()
-def eval_decisions(bundle: BundleOption, write: WriteOption = False) -> None:
-    """False-accept rates asked and got, known things accepted, calibration error, on unseen grocery classes.
-
-    Example: python -m training eval-decisions --bundle models/extractor
-    """
-    opened = read_bundle(bundle)
-    command = "python -m training eval-decisions --bundle models/extractor"
-    _report(opened, decision_measurements(opened, shared_data(), command), write)
+    with sentences():
+        if (config is None) == (run is None):
+            raise ValueError("give a run with --run, or a configuration with -c")
+        if run is not None:
+            model, settings = load_run(run)
+            classes = read_classes(run_checkpoint(run).parent / CLASSES)
+        else:
+            settings, classes = read_config(config, override or []), {}
+            model = restored(settings)
+        evaluate = configured_evaluation(settings, classes)
+        if evaluate is None:
+            raise ValueError("nothing to measure: DataLoader.Eval or Metric.Eval is missing in the configuration")
+        figures = evaluate(model)
+    shown = ", ".join(f"{name}: {value:.5f}" for name, value in figures.items())
+    console.print(f"[Eval][Epoch 0][Avg]{shown}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def evaluate(
-    bundle: BundleOption,
+    bundle: BundleOrNone = None,
+    run: RunOrNone = None,
     suite: Annotated[Path | None, typer.Option(help="File of test sets (YAML).")] = None,
     data: Annotated[Path | None, typer.Option(help="Instead: FOLDER/label/picture.jpg, each against the rest.")] = None,
     gallery: Annotated[Path | None, typer.Option(help="With --data: folder of the gallery in the same form.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for tables, worst cases and maps, set by set.")] = None,
     variant: VariantOption = MODEL,
     rerank: Annotated[bool, typer.Option(help="Rank by k-reciprocal neighbours.")] = False,
+    threads: ThreadsOption = 1,
 ) -> None:
-    """Retrieval figures of a bundle on one's own test sets: recall, precision, mAP, mINP, R-precision, open set.
+    """Retrieval figures on one's own test sets: recall, precision, mAP, mINP, R-precision, open set.
 
+    \b
     Example: python -m training evaluate --bundle models/extractor --suite sets.yaml --out report
+    Example: python -m training evaluate --run runs/first --data photos
     """
-    if (suite is None) == (data is None):
-        raise typer.BadParameter("give either --suite or --data")
-    opened = _open_bundle(bundle)
-    protocol = RetrievalProtocol(figures=ALL_FIGURES, rerank=rerank)
+    torch.set_num_threads(threads)
 
     def report(result: SetResult) -> None:
         console.print(f"{result.name}: {len(result.queries.pool)} queries, {len(result.gallery.pool)} gallery entries")
@@ -116,57 +107,72 @@ def evaluate(
             write_report(folder, result.name, result.figures, result.queries, result.gallery)
             console.print(f"written: {folder}", soft_wrap=True)
 
-    try:
-        sets = read_suite(suite) if suite is not None else _one_set(data, gallery)
+    with sentences():
+        sets, model = _sets(suite, data, gallery), _model(bundle, run, variant)
+        protocol = RetrievalProtocol(figures=ALL_FIGURES, rerank=rerank)
         with console.status("embedding"):
-            means = evaluate_suite(bundle_embedder(opened, variant), sets, protocol, report)
-    except (ValueError, BundleError) as error:
-        raise typer.BadParameter(str(error)) from error
-    console.print(Markdown("\n".join([*recall_table(means, opened.card.name), "", *figure_table(means)])))
+            means = evaluate_suite(model.embed, sets, protocol, report)
+    console.print(Markdown("\n".join([*recall_table(means, model.name), "", *figure_table(means)])))
 
 
 @app.command()
 def infer(
-    bundle: BundleOption,
     images: Annotated[Path, typer.Option(help="Folder of pictures; those below it too.")],
     out: Annotated[Path, typer.Option(help="Folder for embeddings.npz and pictures.csv.")],
+    bundle: BundleOrNone = None,
+    run: RunOrNone = None,
     variant: VariantOption = MODEL,
+    threads: ThreadsOption = 1,
 ) -> None:
     """Write the embeddings of a folder of pictures; what was cut off goes on.
 
     Example: python -m training infer --bundle models/extractor --images photos --out embeddings
     """
-    opened = _open_bundle(bundle)
+    torch.set_num_threads(threads)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
+    with sentences(), Progress(*columns, console=console) as bar:
         task = bar.add_task("pictures", total=None)
-        try:
-            embed = bundle_embedder(opened, variant)
-            fingerprint = opened.card.models[variant].fingerprint
-            done = embed_folder(embed, fingerprint, images, out, lambda n, m: bar.update(task, completed=n, total=m))
-        except (ValueError, BundleError) as error:
-            raise typer.BadParameter(str(error)) from error
+        model = _model(bundle, run, variant)
+        done = embed_folder(
+            model.embed, model.fingerprint, images, out, lambda n, m: bar.update(task, completed=n, total=m)
+        )
     console.print(f"{out}: {done[0]} embedded, {done[1]} unreadable", soft_wrap=True)
 
 
-def _open_bundle(path: Path) -> Bundle:
+@dataclass(frozen=True)
+class _Model:
+    name: str
+    fingerprint: str
+    embed: Embedder
+
+
+def _model(bundle: Path | None, run: Path | None, variant: str) -> _Model:
+    """What embeds: a bundle as served, or a run with the transforms of its evaluation.
+
+    Raises:
+        ValueError: if neither or both are given, or it cannot be used.
+    """
+    if (bundle is None) == (run is None):
+        raise ValueError("give either --bundle or --run")
+    if run is not None:
+        settings = config_of_run(run)
+        embed = network_embedder(inference(restored(settings)), evaluation_ops(settings))
+        weights = (run_checkpoint(run) / WEIGHTS).read_bytes()
+        return _Model(run.name, f"weights:{hashlib.sha256(weights).hexdigest()}", embed)
+    assert bundle is not None
     try:
-        return read_bundle(path)
+        opened = read_bundle(bundle)
+        embed = bundle_embedder(opened, variant)
     except BundleError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise ValueError(str(error)) from error
+    return _Model(opened.card.name, opened.card.models[variant].fingerprint, embed)
 
 
-def _one_set(data: Path | None, gallery: Path | None) -> Suite:
-    def section(folder: Path) -> dict[str, str]:
-        return {"name": "FolderDataset", "image_root": str(folder)}
-
+def _sets(suite: Path | None, data: Path | None, gallery: Path | None) -> Suite:
+    if (suite is None) == (data is None):
+        raise ValueError("give either --suite or --data")
+    if suite is not None:
+        return read_suite(suite)
     assert data is not None
-    return Suite(
-        sets=[SuiteSet(name=data.name, query=section(data), gallery=None if gallery is None else section(gallery))]
-    )
-
-
-def _report(bundle: Bundle, measured: list[Measurement], write: bool) -> None:
-    console.print(Markdown("\n".join(evaluation_lines(measured))))
-    if write:
-        with_evaluation(bundle, measured)
+    query, known = ({"name": "FolderDataset", "image_root": str(folder)} for folder in (data, gallery))
+    return Suite(sets=[SuiteSet(name=data.name, query=query, gallery=None if gallery is None else known)])

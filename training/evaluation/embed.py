@@ -6,13 +6,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F
 
 from kenspeckle.bits import unit_codes
 from kenspeckle.bundle import Bundle, open_session
 from kenspeckle.bundle.bundle import MODEL
 from kenspeckle.crop import CropRule, Interpolation
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
+from training.data.dataset import Item, PictureDataset
+from training.data.labels import labelled_set
+from training.data.loader import stack
 from training.data.pictures import Picture
+from training.data.transforms import Ops
 from training.evaluation.pool import Pool, pool_of
 from training.export.onnx_graph import open_graph
 from training.recmodel.shipped import ShippedExtractor
@@ -72,5 +78,24 @@ def torch_embedder(model: ShippedExtractor, neck: bool = True) -> Embedder:
     def embed(pictures: Sequence[Picture]) -> Pool:
         crops = batches_of_crops(pictures, CROP, SERVING_SIZE, SERVING_INTERPOLATION)
         return pool_of(pictures, map(run, crops))
+
+    return embed
+
+
+def network_embedder(features: nn.Module, ops: Ops, batch: int = 32) -> Embedder:
+    """Embed with a network and the transforms of its evaluation.
+
+    Args:
+        features: normalised pictures ``(N, 3, H, W)`` to features ``(N, dim)``, in evaluation mode.
+    """
+
+    @torch.inference_mode()
+    def run(items: Sequence[Item]) -> NDArray[np.float32]:
+        return F.normalize(features(stack(items).images)).numpy()
+
+    def embed(pictures: Sequence[Picture]) -> Pool:
+        dataset = PictureDataset(labelled_set(pictures), ops)
+        starts = range(0, len(dataset), batch)
+        return pool_of(pictures, (run([dataset[i] for i in range(len(dataset))[s : s + batch]]) for s in starts))
 
     return embed

@@ -1,5 +1,6 @@
 """Commands that make bundles."""
 
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -7,9 +8,22 @@ import typer
 from rich.console import Console
 
 from kenspeckle.bundle import Bundle
+from training.export.extractor import make_extractor
 from training.export.package import make_bundle
+from training.export.recmodel import trained_of
 from training.export.variants import Precision
-from training.options import BundleOption, DataOption, OthersOption, RunOption, ThreadsOption, sources_of
+from training.options import (
+    BundleOption,
+    ConfigOption,
+    DataOption,
+    OthersOption,
+    OverrideOption,
+    ThreadsOption,
+    sources_of,
+)
+from training.recmodel.cli_train import read_config, sentences
+from training.recmodel.restore import config_of_run, restored
+from training.recmodel.train import RECIPE
 
 Fp16Option = Annotated[bool, typer.Option("--fp16", help="Add a variant with weights in half precision.")]
 Int8Option = Annotated[bool, typer.Option("--int8", help="Add a variant in eight-bit integers, calibrated on --data.")]
@@ -20,23 +34,41 @@ console = Console()
 
 @app.command()
 def export(
-    run: RunOption,
     out: BundleOption,
+    run: Annotated[Path | None, typer.Option(help="Run folder (of train or tune), or a checkpoint.")] = None,
+    config: ConfigOption = None,
+    override: OverrideOption = None,
     data: DataOption = None,
     others: OthersOption = None,
-    mix: Annotated[float | None, typer.Option(help="Share of the tuned weights; the recipe's if left out.")] = None,
+    mix: Annotated[float | None, typer.Option(help="Of a run of tune: share of the tuned weights.")] = None,
     name: Annotated[str, typer.Option(help="Name of the model.")] = "kenspeckle-extractor",
     version: Annotated[str, typer.Option(help="Version of the model, as 1.0.0.")] = "0.1.0",
     fp16: Fp16Option = False,
     int8: Int8Option = False,
     threads: ThreadsOption = 1,
 ) -> None:
-    """Export a run as a bundle, with cohort and calibrator, and verify it.
+    """Export trained weights as a bundle, with cohort and calibrator of --data and --others, and verify it.
 
+    \b
     Example: python -m training export --run runs/shop --data shop --others anything --out bundles/shop
+    Example: python -m training export -c recipe.yaml -o Global.pretrained_model=output/best_model --int8
+             --data shop --others anything --out bundles/shop
     """
     torch.set_num_threads(threads)
-    bundle = make_bundle(run, sources_of(data, others), out, name, version, mix, precisions(fp16, int8))
+    with sentences():
+        if (config is None) == (run is None):
+            raise ValueError("give a run with --run, or a configuration with -c")
+        sources, variants = sources_of(data, others), precisions(fp16, int8)
+        if run is not None and (run / RECIPE).exists():
+            bundle = make_bundle(run, sources, out, name, version, mix, variants)
+        else:
+            if mix is not None:
+                raise ValueError("--mix is for runs of tune, which know the weights that they started from")
+            settings = config_of_run(run) if run is not None else read_config(config, override or [])
+            trained = trained_of(restored(settings), settings, name, version)
+            origin = f"--run {run}" if run is not None else f"-c {config}"
+            command = " ".join([f"python -m training export {origin} --out {out}", *(f"--{one}" for one in variants)])
+            bundle = make_extractor(trained, sources, out, command, variants)
     report(bundle)
 
 

@@ -1,0 +1,77 @@
+"""Commands that measure the shipped extractor."""
+
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from kenspeckle.bundle import Bundle, Measurement, read_bundle
+from training.data.crops import SERVING_SIZE
+from training.data.pictures import shared_data
+from training.evaluation.decisions import decision_measurements
+from training.evaluation.embed import bundle_embedder, graph_embedder, torch_embedder
+from training.evaluation.mix import SHARES, mix_recalls
+from training.evaluation.retrieval import retrieval_measurements
+from training.export.extractor import with_evaluation
+from training.export.onnx_graph import export_onnx
+from training.export.package import load_run
+from training.export.sources import shared_sources
+from training.export.text import evaluation_lines
+from training.options import BundleOption, RunOption, ThreadsOption
+from training.recmodel.shipped import ShippedExtractor
+from training.recmodel.train import fit_neck
+
+app = typer.Typer()
+console = Console()
+
+WriteOption = Annotated[bool, typer.Option(help="Write the figures into the bundle's card and readme.")]
+
+
+@app.command()
+def choose_mix(run: RunOption, threads: ThreadsOption = 1) -> None:
+    """Recall@1 on val photos for several shares of the tuned weights.
+
+    Example: python -m training choose-mix --run runs/extractor
+    """
+    torch.set_num_threads(threads)
+    console.print("share   val photos of trained classes   main-body val, leave one photo out")
+    for share in SHARES:
+        products, general = mix_recalls(graph_embedder(export_onnx(load_run(run, share), SERVING_SIZE)), shared_data())
+        console.print(f"{share:5.2f}   {products:30.3f}   {general:35.3f}")
+
+
+@app.command()
+def eval_extractor(bundle: BundleOption, write: WriteOption = False, threads: ThreadsOption = 1) -> None:
+    """Recall@1 of a bundle on unseen grocery classes and general ones, beside the frozen trunk.
+
+    Example: python -m training eval-extractor --bundle models/extractor
+    """
+    torch.set_num_threads(threads)
+    opened, data = read_bundle(bundle), shared_data()
+    frozen = ShippedExtractor(pretrained=True)
+    trunk = torch_embedder(frozen, neck=False)
+    command = "python -m training eval-extractor --bundle models/extractor"
+    measured = retrieval_measurements(bundle_embedder(opened), "this bundle", data, command)
+    measured += retrieval_measurements(trunk, "frozen trunk", data, command)
+    fit_neck(frozen, shared_sources(data).labelled, shrinkage=0.5)
+    measured += retrieval_measurements(torch_embedder(frozen), "frozen trunk + closed-form neck", data, command)
+    _report(opened, measured, write)
+
+
+@app.command()
+def eval_decisions(bundle: BundleOption, write: WriteOption = False) -> None:
+    """False-accept rates asked and got, known things accepted, calibration error, on unseen grocery classes.
+
+    Example: python -m training eval-decisions --bundle models/extractor
+    """
+    opened = read_bundle(bundle)
+    command = "python -m training eval-decisions --bundle models/extractor"
+    _report(opened, decision_measurements(opened, shared_data(), command), write)
+
+
+def _report(bundle: Bundle, measured: list[Measurement], write: bool) -> None:
+    console.print(Markdown("\n".join(evaluation_lines(measured))))
+    if write:
+        with_evaluation(bundle, measured)
