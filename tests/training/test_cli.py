@@ -18,7 +18,9 @@ def test_every_command_is_listed_and_gives_an_example() -> None:
         "choose-mix",
         "eval-extractor",
         "eval-decisions",
+        "eval",
         "evaluate",
+        "variants",
         "infer",
         "picodet",
     ):

@@ -7,8 +7,8 @@ import torch
 import typer
 from rich.console import Console
 
-from kenspeckle.bundle import Bundle
-from training.export.extractor import make_extractor
+from kenspeckle.bundle import Bundle, BundleError, read_bundle
+from training.export.extractor import add_variants, make_extractor
 from training.export.package import make_bundle
 from training.export.recmodel import trained_of
 from training.export.variants import Precision
@@ -58,18 +58,43 @@ def export(
     with sentences():
         if (config is None) == (run is None):
             raise ValueError("give a run with --run, or a configuration with -c")
-        sources, variants = sources_of(data, others), precisions(fp16, int8)
+        sources, chosen = sources_of(data, others), precisions(fp16, int8)
         if run is not None and (run / RECIPE).exists():
-            bundle = make_bundle(run, sources, out, name, version, mix, variants)
+            bundle = make_bundle(run, sources, out, name, version, mix, chosen)
         else:
             if mix is not None:
                 raise ValueError("--mix is for runs of tune, which know the weights that they started from")
             settings = config_of_run(run) if run is not None else read_config(config, override or [])
             trained = trained_of(restored(settings), settings, name, version)
             origin = f"--run {run}" if run is not None else f"-c {config}"
-            command = " ".join([f"python -m training export {origin} --out {out}", *(f"--{one}" for one in variants)])
-            bundle = make_extractor(trained, sources, out, command, variants)
+            command = " ".join([f"python -m training export {origin} --out {out}", *(f"--{one}" for one in chosen)])
+            bundle = make_extractor(trained, sources, out, command, chosen)
     report(bundle)
+
+
+@app.command()
+def variants(
+    bundle: BundleOption,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle with variants.")],
+    data: DataOption = None,
+    others: OthersOption = None,
+    fp16: Fp16Option = False,
+    int8: Int8Option = False,
+) -> None:
+    """Add smaller forms to a bundle and measure them, with the pictures that it was exported with.
+
+    Example: python -m training variants --bundle models/extractor --out models/smaller --fp16 --int8
+    """
+    with sentences():
+        chosen = precisions(fp16, int8)
+        if not chosen:
+            raise ValueError("give --fp16, --int8 or both")
+        flags = " ".join(f"--{one}" for one in chosen)
+        command = f"python -m training variants --bundle {bundle} --out {out} {flags}"
+        try:
+            report(add_variants(read_bundle(bundle), sources_of(data, others), out, command, chosen))
+        except BundleError as error:
+            raise ValueError(str(error)) from error
 
 
 def report(bundle: Bundle) -> None:

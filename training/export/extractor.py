@@ -40,6 +40,25 @@ CALIBRATION_QUERIES = 15_000
 
 
 @dataclass(frozen=True)
+class Cut:
+    """How serving makes a network's input of a picture."""
+
+    width: int
+    height: int
+    crop: CropRule
+    interpolation: Interpolation
+
+    def crops(self, pictures: Sequence[Picture]) -> NDArray[np.uint8]:
+        """Pictures as serving cuts them: ``(N, height, width, 3)``."""
+        size = (self.width, self.height)
+        return np.concatenate(list(batches_of_crops(pictures, self.crop, size, self.interpolation)))
+
+    def embedder(self, graph: bytes) -> Embedder:
+        """Embed pictures with a graph that takes such inputs."""
+        return graph_embedder(graph, self.crop, (self.width, self.height), self.interpolation)
+
+
+@dataclass(frozen=True)
 class Trained:
     """A trained network and what its bundle says of it.
 
@@ -63,14 +82,10 @@ class Trained:
     seeds: Sequence[int] = ()
     limits: Sequence[str] = ()
 
-    def crops(self, pictures: Sequence[Picture]) -> NDArray[np.uint8]:
-        """Pictures as serving cuts them: ``(N, height, width, 3)``."""
-        size = (self.width, self.height)
-        return np.concatenate(list(batches_of_crops(pictures, self.crop, size, self.interpolation)))
-
-    def embedder(self, graph: bytes) -> Embedder:
-        """Embed pictures with a graph of this network."""
-        return graph_embedder(graph, self.crop, (self.width, self.height), self.interpolation)
+    @property
+    def cut(self) -> Cut:
+        """How its inputs are made."""
+        return Cut(self.width, self.height, self.crop, self.interpolation)
 
 
 def make_extractor(
@@ -86,26 +101,76 @@ def make_extractor(
     Raises:
         ValueError: if the graph does not agree with the network.
     """
+    cut = trained.cut
     graph = export_onnx(trained.network, trained.width, trained.height, trained.output)
-    tried = trained.crops(spread(sources.labelled, PARITY_PICTURES))
-    agreed = parity(trained.network, graph, tried)
+    agreed = parity(trained.network, graph, cut.crops(spread(sources.labelled, PARITY_PICTURES)))
     if not agreed >= LEAST_PARITY[trained.output]:
         raise ValueError(f"the exported graph differs from the network ({PARITY_METRIC[trained.output]} {agreed:.6f})")
+    card = _card(trained, sources, calibrate(cut.embedder(graph), sources), agreed)
+    labels = np.array([picture.label for picture in sources.cohort])
+    files = {
+        "model.onnx": graph,
+        "recipe.yaml": yaml.safe_dump(dict(trained.recipe), sort_keys=False, allow_unicode=True).encode(),
+        "LICENSE": licence_text(sources.credits).encode(),
+    }
+    stored = {"image": probe_pictures(trained.width, trained.height)}, {"labels": labels}
+    return _with_graphs(out, card, files, stored, cut, sources, variants, command)
+
+
+def add_variants(bundle: Bundle, sources: Sources, out: Path, command: str, variants: Sequence[Precision]) -> Bundle:
+    """Write a bundle again in ``out``, with variants of its ``model.onnx``; the model itself stays what it is.
+
+    Args:
+        sources: those of the bundle: the same cohort, pictures to calibrate on and to measure with.
+
+    Raises:
+        ValueError: if the sources are others than the bundle was made with.
+    """
+    if bundle.card.crop is None or bundle.card.output.kind == "detection":
+        raise ValueError(f"{bundle.path} is not an extractor")
+    probe, cohort = bundle.arrays("probe.npz"), bundle.arrays("cohort.npz")
+    if len(cohort["embeddings"]) != len(sources.cohort):
+        raise ValueError(
+            f"the bundle's cohort has {len(cohort['embeddings'])} pictures, these have {len(sources.cohort)}: give the"
+            " pictures that it was exported with"
+        )
+    spec = bundle.card.input
+    cut = Cut(spec.width, spec.height, bundle.card.crop, spec.interpolation)
+    card = bundle.card.model_dump(mode="json", exclude={"fingerprint", "files", "models"})
+    files = {name: bundle.contents[name] for name in bundle.card.files}
+    return _with_graphs(out, card, files, (probe, cohort), cut, sources, variants, command)
+
+
+def _with_graphs(
+    out: Path,
+    card: dict[str, Any],
+    files: Mapping[str, bytes],
+    stored: tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]],
+    cut: Cut,
+    sources: Sources,
+    variants: Sequence[Precision],
+    command: str,
+) -> Bundle:
+    """Make the variants of ``files["model.onnx"]`` and whatever of the stored answers is missing, and write all."""
+    graph = files["model.onnx"]
     graphs = {"model.onnx": graph}
     if variants:
-        crops = trained.crops(spread(sources.labelled, CALIBRATION_CROPS))
+        crops = cut.crops(spread(sources.labelled, CALIBRATION_CROPS))
         graphs |= {variant_name(one): make_variant(graph, one, crops) for one in variants}
-    calibrator = calibrate(trained.embedder(graph), sources)
-    card = _card(trained, sources, calibrator, agreed)
-    recipe = yaml.safe_dump(dict(trained.recipe), sort_keys=False, allow_unicode=True).encode()
-    licence = licence_text(sources.credits).encode()
-    files = {**graphs, **_stored_answers(trained, sources, graphs), "recipe.yaml": recipe, "LICENSE": licence}
+    probe, cohort = stored
+    pictures = cut.crops(sources.cohort)
+    for name, content in graphs.items():
+        probe.setdefault(array_name(card["output"]["kind"], name), run_onnx(content, probe["image"]))
+        outputs = run_onnx(content, pictures)
+        kept = outputs if outputs.dtype == np.uint8 else outputs.astype(np.float16)
+        cohort.setdefault(array_name("embeddings", name), kept)
+    answers = {"probe.npz": _npz(**probe), "cohort.npz": _npz(**cohort)}
     measured = {
-        name: compare_variant(trained, graph, content, sources, tried, command)
+        name: compare_variant(cut, graph, content, sources, command)
         for name, content in graphs.items()
         if content is not graph
     }
-    return write(out, card, files, measured)
+    return write(out, card, {**files, **graphs, **answers}, measured)
 
 
 def _card(trained: Trained, sources: Sources, calibrator: Calibrator, agreed: float) -> dict[str, Any]:
@@ -135,38 +200,22 @@ def _card(trained: Trained, sources: Sources, calibrator: Calibrator, agreed: fl
     }
 
 
-def _stored_answers(trained: Trained, sources: Sources, graphs: Mapping[str, bytes]) -> dict[str, bytes]:
-    """``probe.npz`` and ``cohort.npz``: what every graph gives for drawn pictures and for the cohort."""
-    probe = {"image": probe_pictures(trained.width, trained.height)}
-    cohort: dict[str, NDArray[Any]] = {"labels": np.array([picture.label for picture in sources.cohort])}
-    crops = trained.crops(sources.cohort)
-    for name, graph in graphs.items():
-        probe[array_name(trained.output, name)] = run_onnx(graph, probe["image"])
-        outputs = run_onnx(graph, crops)
-        cohort[array_name("embeddings", name)] = outputs if trained.output == "bits" else outputs.astype(np.float16)
-    return {"probe.npz": _npz(**probe), "cohort.npz": _npz(**cohort)}
-
-
-def compare_variant(
-    trained: Trained, graph: bytes, variant: bytes, sources: Sources, crops: NDArray[np.uint8], command: str
-) -> list[Measurement]:
-    """A variant beside ``model.onnx``: agreement on ``crops``, and recall@1 on the first calibration set."""
+def compare_variant(cut: Cut, graph: bytes, variant: bytes, sources: Sources, command: str) -> list[Measurement]:
+    """A variant beside ``model.onnx``: agreement on labelled pictures, recall@1 on the first calibration set, size."""
     used = sources.calibration[0]
-    embed, other = trained.embedder(graph), trained.embedder(variant)
+    embed, other = cut.embedder(graph), cut.embedder(variant)
     queries = other(used.queries)
     before = hits_at_1(embed(used.queries), embed(used.references)).astype(np.float64)
     after = hits_at_1(queries, other(used.references)).astype(np.float64)
-    agreed = agreement(run_onnx(graph, crops), run_onnx(variant, crops))
+    crops = cut.crops(spread(sources.labelled, PARITY_PICTURES))
+    first, second = run_onnx(graph, crops), run_onnx(variant, crops)
+    metric = PARITY_METRIC["bits" if first.dtype == np.uint8 else "embedding"]
     data = f"{len(before)} queries and {len(used.references)} references: {sources.fitted_on}"
+    agreed = round(agreement(first, second), 5)
     return [
         measurement("recall@1", data, after, queries.photos, command),
         measurement("change of recall@1", data, after - before, queries.photos, command),
-        Measurement(
-            metric=f"{PARITY_METRIC[trained.output]} to model.onnx",
-            data=f"{len(crops)} pictures",
-            value=round(agreed, 5),
-            command=command,
-        ),
+        Measurement(metric=f"{metric} to model.onnx", data=f"{len(crops)} pictures", value=agreed, command=command),
         Measurement(metric="bytes", data="the file", value=len(variant), command=command),
     ]
 

@@ -1,7 +1,6 @@
 """Evaluation while training, as ``DataLoader.Eval`` and ``Metric.Eval`` describe it."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from training.config.schema import Config, Source
 from training.data.build import build_dataset, build_loader
 from training.data.dataset import PictureDataset
 from training.data.loader import Loader
+from training.evaluation.metrics import topk_accuracy
 from training.evaluation.pool import Pool, pool_of
 from training.evaluation.protocol import evaluate_retrieval, protocol_of
 from training.recmodel.task import Evaluate, main_output
@@ -44,7 +44,8 @@ def configured_evaluation(config: Config, classes: Mapping[str, int]) -> Evaluat
         figures = evaluate_retrieval(embed, query_loader, gallery_loader, protocol) if retrieval else {}
         for options in accuracy:
             logits = np.concatenate(list(outputs_of(network, query_loader, "logits", student)))
-            figures |= top_k_accuracy(logits, _dataset(query_loader).labels, (options or {}).get("topk", [1, 5]))
+            topk = (options or {}).get("topk", [1, 5])
+            figures |= topk_accuracy(logits, _dataset(query_loader).labels, [topk] if isinstance(topk, int) else topk)
         return figures
 
     return evaluate
@@ -57,13 +58,6 @@ def outputs_of(network: nn.Module, loader: Loader, name: str, student: str) -> I
     for batch in loader.epoch(0):
         found: Tensor = main_output(network(batch.images.to(device)), name, student)
         yield found.flatten(1).float().cpu().numpy()
-
-
-def top_k_accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64], topk: Any) -> dict[str, float]:
-    """Share of rows whose label is among the k largest logits; 1 where k reaches the number of classes."""
-    ks = [topk] if isinstance(topk, int) else list(topk)
-    rank = (logits > np.take_along_axis(logits, labels[:, None], axis=1)).sum(axis=1)
-    return {f"top{k}": float(np.mean(rank < k)) for k in ks}
 
 
 def _loader(source: Source, classes: Mapping[str, int] | None) -> Loader:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -187,3 +189,27 @@ def test_topk_accuracy_counts_own_classes_among_the_largest() -> None:
     assert topk_accuracy(logits, np.array([0, 1, 2]), [1, 2, 3]) == pytest.approx(
         {"top1": 1 / 3, "top2": 2 / 3, "top3": 1}
     )
+
+
+LARGE = """
+import resource, sys
+import numpy as np
+from training.evaluation.metrics import cosine_blocks, leave_one_out, retrieval_figures
+
+count = int(sys.argv[1])
+rng = np.random.default_rng(0)
+labels = rng.integers(0, count // 6, count)
+vectors = rng.standard_normal((count, 512), np.float32)
+vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+retrieval_figures(cosine_blocks(vectors, vectors.copy()), labels, labels, leave_one_out(count)).means()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_sixty_thousand_by_sixty_thousand_is_measured_within_two_gigabytes() -> None:
+    """Peak memory of a process of its own, everything in it counted; both sides are there as arrays of their own."""
+    command = [sys.executable, "-c", LARGE, "60000"]
+    result = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 2_000_000_000

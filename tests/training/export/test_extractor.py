@@ -1,5 +1,6 @@
 """Any network to a bundle: embeddings and bits, sizes, variants, against the network itself and plain NumPy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from kenspeckle.bundle import Bundle, read_bundle, verify_bundle
 from tests.training.pictures import draw_folder
 from training.evaluation.embed import bundle_embedder, comparable
 from training.export import extractor
-from training.export.extractor import Trained, make_extractor, with_evaluation
+from training.export.extractor import Trained, add_variants, make_extractor, with_evaluation
 from training.export.network import EmbeddingNetwork
 from training.export.onnx_graph import export_onnx, run_onnx
 from training.export.sources import Sources, folder_sources
@@ -81,7 +82,7 @@ def test_the_bundle_agrees_with_the_network_for_any_batch_and_size(made: Bundle,
     assert made.card.parity.value >= 0.9999
     assert (made.card.input.width, made.card.input.height) == (WIDTH, HEIGHT)
     one = trained()
-    crops = one.crops(sources.labelled)
+    crops = one.cut.crops(sources.labelled)
     with torch.inference_mode():
         expected = one.network(torch.from_numpy(crops)).numpy()
     np.testing.assert_allclose(run_onnx(made.contents["model.onnx"], crops, batch=5), expected, atol=1e-5)
@@ -117,6 +118,18 @@ def test_figures_of_variants_stay_when_evaluations_are_added(made: Bundle) -> No
     assert after.card.fingerprint == made.card.fingerprint
 
 
+def test_variants_are_added_to_a_bundle_later(made: Bundle, sources: Sources, tmp_path: Path) -> None:
+    plain = make_extractor(trained(), sources, tmp_path / "plain", "command")
+    later = add_variants(plain, sources, tmp_path / "later", "command", ["int8"])
+    assert later.card.fingerprint == plain.card.fingerprint
+    assert later.contents["model.int8.onnx"] == made.contents["model.int8.onnx"]
+    assert later.card.models["model.int8.onnx"].measured == made.card.models["model.int8.onnx"].measured
+    np.testing.assert_array_equal(later.cohort("model.int8.onnx"), made.cohort("model.int8.onnx"))
+    fewer = replace(sources, cohort=sources.cohort[:-1])
+    with pytest.raises(ValueError, match="exported with"):
+        add_variants(plain, fewer, tmp_path / "wrong", "command", ["int8"])
+
+
 def test_half_weights_are_the_nearest_half_precision_numbers() -> None:
     network = EmbeddingNetwork(Trunk())
     graph = export_onnx(network, 32)
@@ -139,7 +152,7 @@ def test_a_hashing_network_becomes_a_bundle_of_bits(sources: Sources, tmp_path: 
     bundle = make_extractor(trained(hashing=True), sources, tmp_path / "bits", "command")
     assert (bundle.card.output.kind, bundle.card.parity.metric) == ("bits", "min_bit_agreement")
     pool = bundle_embedder(bundle)(sources.labelled)
-    bits = run_onnx(bundle.contents["model.onnx"], trained(hashing=True).crops(sources.labelled))
+    bits = run_onnx(bundle.contents["model.onnx"], trained(hashing=True).cut.crops(sources.labelled))
     shares = (np.unpackbits(bits, axis=1)[:, None] == np.unpackbits(bits, axis=1)[None]).mean(axis=2)
     np.testing.assert_allclose(pool.vectors @ pool.vectors.T, shares, atol=1e-6)
     np.testing.assert_allclose(comparable(bits), pool.vectors)
