@@ -28,14 +28,14 @@ from training.picodet.recipe import Recipe, make_recipe, merged, training_pictur
 from training.picodet.task import DetectionTask
 from training.picodet.weights import load_run
 
-SIZE, STEPS = 192, 300
+SIZE, STEPS = 192, 150
 BASE: Mapping[str, Any] = {
     "input_size": SIZE,
     "train": {
         "sizes": [SIZE],
-        "batches_per_epoch": 100,
-        "warmup_steps": 30,
-        "loop": {"epochs": STEPS // 100, "evaluate_every": 0, "save_steps": 50, "log_steps": 50},
+        "batches_per_epoch": STEPS // 3,
+        "warmup_steps": 15,
+        "loop": {"epochs": 3, "evaluate_every": 0, "save_steps": 25, "log_steps": 25},
     },
 }
 NO_BOXES_OF_THE_TEACHER = {"pseudo_boxes": [], "weights": {"caltech101": 0.0}}
@@ -46,12 +46,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "random start weights": RANDOM,
     "no cut-outs pasted": {"augment": {"paste": 0.0}},
     "no boxes of the teacher": NO_BOXES_OF_THE_TEACHER,
+    "128 pixels": {"input_size": 128, "train": {"sizes": [128]}},
+    "LCNet x0.75, random start weights": merged(RANDOM, LCNET),
     "ReLU in neck and head": {"model": {"activation": "relu"}},
     "256 pixels": {"input_size": 256, "train": {"sizes": [256]}},
-    "128 pixels": {"input_size": 128, "train": {"sizes": [128]}},
-    "no mosaics": {"augment": {"mosaic": 0.0}},
     "LC-PAN and the second head": {"model": {"neck": "LCPAN", "head": "PicoHeadV2"}, "train": {"static_epochs": 1}},
-    "LCNet x0.75, random start weights": merged(RANDOM, LCNET),
+    "no mosaics": {"augment": {"mosaic": 0.0}},
 }
 
 

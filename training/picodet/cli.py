@@ -23,10 +23,14 @@ from training.picodet.presets import S
 from training.picodet.recipe import Recipe, read_recipe, training_pictures, validation_pictures
 from training.picodet.task import DetectionTask
 from training.picodet.teachers.adapter import localizer
+from training.picodet.teachers.agreement import Rule
+from training.picodet.teachers.label import Origin, open_teacher, picture_files, pseudo_labels, write_coco
 
 SHARED = Path(os.environ.get("KENSPECKLE_SHARED", REPOSITORY.parent / "shared"))
 RECIPE = Path(__file__).parent / "recipes" / "main-object.yaml"
 EVALUATION_COMMAND = "python -m training eval-picodet --bundle models/detector"
+
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 app = typer.Typer(help="PicoDet: detection of main objects.", no_args_is_help=True)
 console = Console()
@@ -64,8 +68,7 @@ def run_training(recipe: Recipe, task: DetectionTask, out: Path) -> None:
     loop = recipe.train.loop
     if loop.device == "cuda":
         loop = loop.model_copy(update={"device": f"cuda:{local_rank()}"})
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=local_rank() > 0) as progress:
+    with Progress(*COLUMNS, console=console, disable=local_rank() > 0) as progress:
         bar = progress.add_task("starting", total=loop.epochs * task.batches_per_epoch)
 
         def report(kind: str, record: dict[str, Any]) -> None:
@@ -146,3 +149,45 @@ def speed(bundle: Bundle, teacher: Path) -> list[Measurement]:
         Measurement(metric="CPU ms, one thread", data=name, value=round(value, 1), command=EVALUATION_COMMAND)
         for name, value in times.items()
     ]
+
+
+@app.command("pseudo-label")
+def pseudo_label(
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures, or a list file with one path a line.")],
+    out: Annotated[Path, typer.Option(help="COCO file to write; its picture names are relative to its folder.")],
+    teacher: Annotated[
+        list[Path], typer.Option(help="Bundle folder, adapter file (YAML) or Mobile Object Localizer; repeatable.")
+    ],
+    licence: Annotated[str, typer.Option(help="Licence of the pictures.")],
+    source: Annotated[
+        str, typer.Option(help="Origin of the pictures, for model cards; the folder's name if left out.")
+    ] = "",
+    agree: Annotated[
+        int, typer.Option(min=1, help="Teachers that must have a box; the rest are regions to ignore.")
+    ] = 1,
+    min_score: Annotated[float, typer.Option(help="Boxes of a lower score are not looked at.")] = 0.3,
+    iou: Annotated[float, typer.Option(help="Overlap from which on boxes of two teachers are one object.")] = 0.6,
+    max_boxes: Annotated[int, typer.Option(min=1, help="Most boxes of a picture.")] = 5,
+) -> None:
+    """Let other detectors draw the boxes of pictures that have none.
+
+    Example: python -m training pseudo-label photos --teacher models/detector --teacher mine.yaml --agree 2
+    --licence MIT --out photos/boxes.json
+    """
+    if agree > len(teacher):
+        raise typer.BadParameter(f"--agree {agree}: there are {len(teacher)} teachers")
+    name = source or pictures.stem
+    try:
+        files, teachers = picture_files(pictures), [open_teacher(path) for path in teacher]
+        with Progress(*COLUMNS, console=console) as progress:
+            bar = progress.add_task("pictures", total=len(files))
+            rule, origin = Rule(min_score, agree, iou, max_boxes), Origin(pictures.stem, name, licence)
+            content = pseudo_labels(files, teachers, rule, origin, out.parent, lambda: progress.advance(bar))
+    except DataError as error:
+        raise typer.BadParameter(str(error)) from error
+    write_coco(content, out)
+    ignored = sum(annotation["ignore"] for annotation in content["annotations"])
+    boxes = len(content["annotations"]) - ignored
+    console.print(
+        f"{out}: {boxes} boxes, {ignored} regions to ignore, {len(content['images'])} of {len(files)} pictures"
+    )

@@ -11,7 +11,6 @@ The largest form of the file::
     suppress: 0.6
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -199,8 +198,3 @@ def _output_name(wanted: str | int, names: list[str], model: Path) -> str:
     if wanted in names:
         return str(wanted)
     raise DataError(f"{model}: no output {wanted!r}; it has {', '.join(names)}")
-
-
-def describe(adapter: Adapter) -> Mapping[str, str]:
-    """Name and licence, for provenance."""
-    return {"name": adapter.name, "licence": adapter.licence}
