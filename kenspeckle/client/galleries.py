@@ -86,7 +86,7 @@ def item_page(
         cursor: ``next_cursor`` of the page before.
     """
     params = text_params(label=label, q=query, limit=limit, cursor=cursor)
-    params |= {f"metadata.{key}": value for key, value in (metadata or {}).items()}
+    params |= _metadata_params(metadata)
     return Call("GET", path_of("galleries", gallery, "items"), reader(Page[Item]), params=params, repeatable=True)
 
 
@@ -155,6 +155,8 @@ def search(
     *,
     gallery: str = "default",
     top_k: int | None = None,
+    label: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     min_revision: int | None = None,
 ) -> Call[SearchAnswer]:
     """Search a gallery by embeddings.
@@ -163,6 +165,8 @@ def search(
         embeddings: ``(Q, dim)`` unit vectors.
         fingerprint: of the model that made them.
         top_k: candidates per embedding.
+        label: only items with exactly this label.
+        metadata: only items whose metadata hold these values.
         min_revision: as for ``recognize``.
     """
     buffer = io.BytesIO()
@@ -172,7 +176,8 @@ def search(
         "POST",
         path_of("galleries", gallery, "search"),
         reader(SearchAnswer),
-        params=text_params(k=top_k, fingerprint=fingerprint, min_revision=revision),
+        params=text_params(k=top_k, fingerprint=fingerprint, label=label, min_revision=revision)
+        | _metadata_params(metadata),
         headers={"Content-Type": "application/x-npy"},
         content=buffer.getvalue(),
         repeatable=True,
@@ -227,6 +232,10 @@ def _removal(gallery: str, path: str) -> Call[Removal]:
     return Call(
         "DELETE", path, reader(Removal), settled=lambda session, removal: session.saw(gallery, removal.revision)
     )
+
+
+def _metadata_params(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    return {f"metadata.{key}": value for key, value in (metadata or {}).items()}
 
 
 def _without_none(**values: object) -> dict[str, object]:

@@ -130,6 +130,15 @@ class Galleries:
             following = listing.cursor_of(str(shown[-1].id)) if len(rows) > limit else None
             return Page(items=items.described(connection, shown), next_cursor=following)
 
+    def matching(self, gallery: str, wanted: Filter) -> set[int]:
+        """Row numbers of the items that are as ``wanted``.
+
+        Raises:
+            NotFound: if there is no such gallery.
+        """
+        with self._database.read() as connection:
+            return listing.rows_of(connection, galleries.find(connection, gallery).id, wanted)
+
     def get_item(self, gallery: str, item_id: str) -> Item:
         """One item with its references.
 

@@ -32,6 +32,7 @@ from services.indexer.reembedding import Reembedder
 from services.indexer.settings import IndexerSettings
 from services.indexer.store import galleries as gallery_rows
 from services.indexer.store.database import Database
+from services.indexer.store.listing import Filter
 from services.indexer.vectors.generation import Generations
 from services.indexer.workers import Workers
 
@@ -150,8 +151,9 @@ class IndexerService:
         embeddings: NDArray[np.float32],
         top_k: int,
         min_revision: int | None,
+        wanted: Filter | None = None,
     ) -> SearchAnswer:
-        """See ``services.detector.ports.Indexer.search``."""
+        """See ``services.detector.ports.Indexer.search``; ``wanted``: only items that are like this."""
         await require(self.keys, "recognize")
         if not 1 <= len(embeddings) <= self._settings.max_queries:
             raise Unprocessable(f"1 to {self._settings.max_queries} embeddings are searched at once", "embeddings")
@@ -162,7 +164,7 @@ class IndexerService:
             while True:
                 try:
                     return await self._searching.run(
-                        self._search, gallery, fingerprint, embeddings, top_k, min_revision or 0
+                        self._search, gallery, fingerprint, embeddings, top_k, min_revision or 0, wanted
                     )
                 except _Behind as error:
                     if time.monotonic() >= until:
@@ -172,7 +174,13 @@ class IndexerService:
                     await asyncio.sleep(POLL_SECONDS)
 
     def _search(
-        self, gallery: str, fingerprint: str, embeddings: NDArray[np.float32], top_k: int, min_revision: int
+        self,
+        gallery: str,
+        fingerprint: str,
+        embeddings: NDArray[np.float32],
+        top_k: int,
+        min_revision: int,
+        wanted: Filter | None,
     ) -> SearchAnswer:
         index = self._directory.get(gallery)
         if index.revision < min_revision:
@@ -182,7 +190,8 @@ class IndexerService:
         cohort = self._cohorts.get(fingerprint)
         if cohort is not None:
             check_embeddings(embeddings, None, cohort.shape[1])
-        return index.search(fingerprint, embeddings, top_k, 0 if cohort is None else len(cohort))
+        items = None if wanted is None else self.galleries.matching(gallery, wanted)
+        return index.search(fingerprint, embeddings, top_k, 0 if cohort is None else len(cohort), items)
 
     async def enrol(
         self,

@@ -1,7 +1,7 @@
 """One gallery in memory, ready to be searched: derived from the database, never the other way round."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,16 @@ class Lookalike:
 
     label: str
     similarity: float
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What of a gallery is searched: references outside of it, and how many references, items and labels are in it."""
+
+    outside: Ids | None
+    references: int
+    items: int
+    labels: int
 
 
 class GalleryIndex:
@@ -184,11 +194,20 @@ class GalleryIndex:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def search(self, fingerprint: str, embeddings: Vectors, top_k: int, cohort_size: int) -> SearchAnswer:
+    def search(
+        self,
+        fingerprint: str,
+        embeddings: Vectors,
+        top_k: int,
+        cohort_size: int,
+        items: Collection[int] | None = None,
+    ) -> SearchAnswer:
         """Search ``(Q, dim)`` unit vectors; one hit per row.
 
         Args:
             cohort_size: what is answered for a gallery that never had embeddings.
+            items: row numbers of the items that are searched; None for all. p stays that of the whole gallery, which
+                is at least that of a part of it.
 
         Raises:
             Conflict: if the gallery's embeddings have another fingerprint.
@@ -204,11 +223,12 @@ class GalleryIndex:
             raise NotReady(f"no bundle with the fingerprint {self.fingerprint} is here, so its cohort is not known")
         with self._lock.reading():
             state = StateInfo(name=self.name, revision=self.revision)
-            if not self.count or self._cohort is None:
+            part = self._part(items)
+            if not part.references or self._cohort is None:
                 empty = SearchHit(candidates=[], other_label=None, other_similarity=None, p_value=None)
                 size = cohort_size if self._cohort is None else self._cohort.size
                 return SearchAnswer(gallery=state, cohort_size=size, hits=[empty] * len(embeddings))
-            rankings = self._rankings(embeddings, top_k)
+            rankings = self._rankings(embeddings, top_k, part)
             # A query that is like no labelled reference at all gets p = 1: nothing speaks for it.
             labelled = [one.labelled_similarity for one in rankings]
             known = np.array([-np.inf if one is None else one for one in labelled], np.float32)
@@ -230,7 +250,7 @@ class GalleryIndex:
                 return [None] * len(embeddings)
             found: list[Lookalike | None] = []
             chance = max(LOOKALIKE_P, 1 / (self._cohort.size + 1))
-            for ranking in self._rankings(embeddings, 1):
+            for ranking in self._rankings(embeddings, 1, self._part(None)):
                 best = ranking.candidates[0]
                 nearest = [(best.label, best.similarity), (ranking.other_label, ranking.other_similarity)]
                 others = [Lookalike(name, near) for name, near in nearest if name and near and name != label]
@@ -238,15 +258,24 @@ class GalleryIndex:
                 found.append(next((one for one, p in zip(others, p_values, strict=True) if p <= chance), None))
             return found
 
-    def _rankings(self, embeddings: Vectors, top_k: int) -> list[Ranking]:
-        count = self.count
+    def _part(self, items: Collection[int] | None) -> "_Part":
+        if items is None:
+            return _Part(None, self.count, len(self._references), len(self._labels))
+        inside = {row for item in items for row in self._references.get(item, ())}
+        outside = np.array([row for row in self._shown if row not in inside], np.int64)
+        found = [self._shown[row] for row in inside]
+        labels = {one.label for one in found if one.label is not None}
+        return _Part(outside, len(inside), len({one.item for one in found}), len(labels))
+
+    def _rankings(self, embeddings: Vectors, top_k: int, part: "_Part") -> list[Ranking]:
+        count = part.references
         found: list[Ranking | None] = [None] * len(embeddings)
         wanted = min(count, max(FIRST_NEIGHBOURS, 2 * top_k))
         open_queries = list(range(len(embeddings)))
         while open_queries:
-            similarities, ids = self._index.search(embeddings[open_queries], wanted)
+            similarities, ids = self._index.search(embeddings[open_queries], wanted, part.outside)
             for query, near, rows in zip(open_queries, similarities.tolist(), ids.tolist(), strict=True):
-                found[query] = rank(near, rows, self._shown, top_k, len(self._references), len(self._labels))
+                found[query] = rank(near, rows, self._shown, top_k, part.items, part.labels)
             if wanted == count:
                 break
             open_queries = [query for query in open_queries if not _complete(found[query])]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
@@ -15,9 +15,10 @@ from services.common.errors import Malformed, NotReady, TooLarge
 from services.common.problems import from_validation
 from services.common.tensors import MEDIA_TYPE as NPY
 from services.common.tensors import decode_npy
-from services.indexer.api.parameters import ADMIN, CURATE, RECOGNIZE, Cursor, Limit, binary
+from services.indexer.api.parameters import ADMIN, CURATE, RECOGNIZE, Cursor, Limit, binary, metadata_filters
 from services.indexer.api.parameters import Gallery as Name
 from services.indexer.service import IndexerService
+from services.indexer.store.listing import Filter
 
 TAR = "application/x-tar"
 WRITTEN_AT_ONCE = 4 * 1024 * 1024
@@ -78,18 +79,22 @@ def galleries_router(service: IndexerService, max_import_bytes: int) -> APIRoute
         dependencies=RECOGNIZE,
         openapi_extra=SEARCH_BODY,
         summary="Nearest items of embeddings",
+        description="Besides `label`: `metadata.<key>=<value>`, as in the list of items; p is that of all of them.",
     )
     async def search(
         request: Request,
         gallery: Name,
         fingerprint: Annotated[str, Query(max_length=128, description="Of the model that made the embeddings.")],
+        metadata: Annotated[dict[str, str], Depends(metadata_filters)],
+        label: Annotated[str | None, Query(max_length=256, description="Only items with exactly this label.")] = None,
         k: Annotated[int, Query(ge=1, le=1000, description="Items per embedding.")] = 5,
         min_revision: Annotated[
             int | None, Query(ge=0, lt=2**62, description="Wait until this revision is searched.")
         ] = None,
     ) -> SearchAnswer:
         embeddings = _embeddings(request.headers.get("content-type", ""), await request.body())
-        return await service.search(gallery, fingerprint, embeddings, k, min_revision)
+        wanted = Filter(label, metadata=metadata) if label is not None or metadata else None
+        return await service.search(gallery, fingerprint, embeddings, k, min_revision, wanted)
 
     @router.get(
         "/galleries/{gallery}/export",

@@ -4,8 +4,9 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, Select, exists, select
 
 from services.common.errors import Malformed
 from services.indexer.store.items import ItemRow, fold
@@ -29,7 +30,17 @@ class Filter:
 
 def page(connection: Connection, gallery_id: int, after: int, limit: int, wanted: Filter) -> list[ItemRow]:
     """Items in the order of their making, after a row number."""
-    chosen = select(item).where(item.c.gallery_id == gallery_id, item.c.id > after)
+    chosen = _matching(select(item), gallery_id, wanted).where(item.c.id > after)
+    return [ItemRow(**row._mapping) for row in connection.execute(chosen.order_by(item.c.id).limit(limit))]
+
+
+def rows_of(connection: Connection, gallery_id: int, wanted: Filter) -> set[int]:
+    """Row numbers of all items that are as ``wanted``."""
+    return set(connection.execute(_matching(select(item.c.id), gallery_id, wanted)).scalars())
+
+
+def _matching(chosen: Select[Any], gallery_id: int, wanted: Filter) -> Select[Any]:
+    chosen = chosen.where(item.c.gallery_id == gallery_id)
     if wanted.label is not None:
         chosen = chosen.where(item.c.label == wanted.label)
     if wanted.contains is not None:
@@ -40,7 +51,7 @@ def page(connection: Connection, gallery_id: int, after: int, limit: int, wanted
                 item_metadata.c.item == item.c.id, item_metadata.c.key == key, item_metadata.c.value == value
             )
         )
-    return [ItemRow(**row._mapping) for row in connection.execute(chosen.order_by(item.c.id).limit(limit))]
+    return chosen
 
 
 def cursor_of(place: str) -> str:

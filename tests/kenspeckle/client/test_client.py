@@ -282,11 +282,18 @@ def test_ids_are_percent_encoded_and_the_etag_is_sent(client: Any) -> None:
 def test_search_sends_float32_vectors(client: Any) -> None:
     seen: list[httpx.Request] = []
     answer = {"gallery": {"name": "default", "revision": 1}, "cohort_size": 9, "hits": []}
-    client(always(answer, seen))(lambda c: c.search([[1.0, 0.0]], "sha256:1", top_k=3))
+    client(always(answer, seen))(
+        lambda c: c.search([[1.0, 0.0]], "sha256:1", top_k=3, label="tea", metadata={"shelf": "left"})
+    )
     sent = np.load(io.BytesIO(seen[0].content))
     assert sent.dtype == np.float32
     assert sent.tolist() == [[1.0, 0.0]]
-    assert dict(seen[0].url.params) == {"k": "3", "fingerprint": "sha256:1"}
+    assert dict(seen[0].url.params) == {
+        "k": "3",
+        "fingerprint": "sha256:1",
+        "label": "tea",
+        "metadata.shelf": "left",
+    }
 
 
 def test_an_export_is_streamed_to_its_file(client: Any, tmp_path: Path) -> None:
