@@ -230,20 +230,3 @@ def _shapes(part: nn.Module, value: Tensor) -> Tensor:
     finally:
         part.train(training)
     return result
-
-
-def check_classes(arch: Mapping[str, Any], classes: int) -> None:
-    """Compare the heads of an ``Arch`` section with the number of classes in the training data.
-
-    Raises:
-        ValueError: naming both numbers if they disagree.
-    """
-    inner = [model for entry in arch.get("models", ()) for model in entry.values()]
-    for part in (arch, *inner):
-        head = part.get("Head") or {}
-        asked = head.get("class_num", classes)
-        if asked != classes:
-            raise ValueError(
-                f"Arch.Head.class_num is {asked}, but the training data has {classes} classes:"
-                f" set it to {classes} (-o Arch.Head.class_num={classes}), or check DataLoader.Train.dataset"
-            )

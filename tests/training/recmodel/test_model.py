@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.recmodel.model import DistillationModel, RecModel, build_recmodel, check_classes, inference
+from training.recmodel.model import DistillationModel, RecModel, build_recmodel, inference
 from training.recmodel.shipped import ShippedExtractor
 from training.registry import Registry, UnknownName
 
@@ -167,15 +167,6 @@ def test_lists_of_a_distillation_have_one_entry_a_model() -> None:
         build_recmodel(two_models(freeze_params_list=[True]))
     with pytest.raises(UnknownName, match="unknown model 'Studnt'; did you mean Student"):
         build_recmodel(two_models(infer_model_name="Studnt"))
-
-
-def test_both_numbers_are_named_when_head_and_data_disagree() -> None:
-    check_classes(ARCH, 3)
-    check_classes(without("Head"), 30671)
-    with pytest.raises(ValueError, match="class_num is 3, but the training data has 30671 classes"):
-        check_classes(ARCH, 30671)
-    with pytest.raises(ValueError, match="class_num is 3, but the training data has 4 classes"):
-        check_classes(two_models(), 4)
 
 
 def test_a_recmodel_is_built_of_plain_modules_too() -> None:

@@ -65,6 +65,12 @@ class BNNeck(nn.Module):
         return self
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(N, num_features)``, or a map of 1x1, to the same width."""
-        y: Tensor = self.feat_bn(features.flatten(1))
+        """``(N, num_features)``, or a map of 1x1, to the same width.
+
+        A single row has no variance: it is normalised by the running statistics, in training too.
+        """
+        rows, norm = features.flatten(1), self.feat_bn
+        if norm.training and len(rows) == 1:
+            return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        y: Tensor = norm(rows)
         return y

@@ -1,14 +1,20 @@
 """Every backbone of the registry: size, shapes, gradients, determinism."""
 
+import functools
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from training.recmodel.backbones import BACKBONES
-from training.recmodel.fuse import fuse
+from training.recmodel.fuse import Fusible, fuse
 from training.recmodel.stop import stop_after, stop_layers
+
+PAGE = Path(__file__).parents[4] / "docs/training/models.md"
+ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (\d+) \| (.+) \| ([\d.]+) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,18 @@ FAMILIES = (
 )
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Of a network up to its stop layer, for one picture of 224 x 224. ``macs`` are of convolutions, ``all_macs`` also
+    of linear layers; ``state`` has the merged convolutions that the published states hold beside their branches."""
+
+    shape: tuple[int, ...]
+    state: int
+    parameters: int
+    macs: int
+    all_macs: int
+
+
 def on_meta(name: str) -> nn.Sequential:
     with torch.device("meta"):
         net = BACKBONES.build({"name": name, **OPTIONS.get(name, {})})
@@ -82,25 +100,36 @@ def on_meta(name: str) -> nn.Sequential:
     return net
 
 
-def elements(net: nn.Module) -> int:
-    """Of the state; counts the merged convolution that the published state holds beside its branches."""
-    held = sum(value.numel() for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked"))
+def counted(net: nn.Module) -> Counted:
+    state = sum(value.numel() for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked"))
     branches = [module.dw_conv_list[0].conv for module in net.modules() if hasattr(module, "dw_conv_list")]
-    return held + sum(conv.weight.numel() + conv.out_channels for conv in branches)
-
-
-def run(net: nn.Module) -> tuple[tuple[int, ...], int]:
-    """Output shape and multiply-adds of the convolutions for one picture of 224 x 224."""
-    counted = []
+    macs: dict[type[nn.Module], int] = {nn.Conv2d: 0, nn.Linear: 0}
 
     def count(module: nn.Module, _: object, output: Tensor) -> None:
-        counted.append(output.numel() * module.weight[0].numel())
+        for kind in macs:
+            if isinstance(module, kind):
+                macs[kind] += output.numel() * module.weight[0].numel()
 
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(count)
+    hooks = [module.register_forward_hook(count) for module in net.modules()]
     with torch.no_grad():
-        return tuple(net.eval()(torch.empty(1, 3, 224, 224, device="meta")).shape), sum(counted)
+        shape = tuple(net.eval()(torch.empty(1, 3, 224, 224, device="meta")).shape)
+    for hook in hooks:
+        hook.remove()
+    return Counted(
+        shape,
+        state + sum(conv.weight.numel() + conv.out_channels for conv in branches),
+        sum(parameter.numel() for parameter in net.parameters()),
+        macs[nn.Conv2d],
+        sum(macs.values()),
+    )
+
+
+@functools.cache
+def before_and_after_fusion(name: str) -> tuple[Counted, Counted]:
+    net = on_meta(name)
+    before = counted(net)
+    fuses = any(isinstance(module, Fusible) for module in net.modules())
+    return before, counted(fuse(net)) if fuses else before
 
 
 def test_the_table_covers_the_registry() -> None:
@@ -109,18 +138,28 @@ def test_the_table_covers_the_registry() -> None:
 
 @pytest.mark.parametrize("name", list(PUBLISHED))
 def test_size_and_multiply_adds_are_the_published_ones(name: str) -> None:
-    published, net = PUBLISHED[name], on_meta(name)
-    shape, macs = run(net)
-    assert shape == (1, published.width)
-    assert published.state in (None, elements(net))
-    assert published.macs in (None, macs)
-    assert published.parameters in (None, sum(parameter.numel() for parameter in net.parameters()))
+    published, (ours, _) = PUBLISHED[name], before_and_after_fusion(name)
+    assert ours.shape == (1, published.width)
+    assert published.state in (None, ours.state)
+    assert published.macs in (None, ours.macs)
+    assert published.parameters in (None, ours.parameters)
 
 
 @pytest.mark.parametrize("name", list(FUSED))
 def test_size_and_multiply_adds_of_the_fused_form_are_the_published_ones(name: str) -> None:
-    net = fuse(on_meta(name))
-    assert (elements(net), run(net)[1]) == FUSED[name]
+    _, fused = before_and_after_fusion(name)
+    assert (fused.state, fused.macs) == FUSED[name]
+
+
+def test_the_page_of_models_has_these_figures() -> None:
+    rows = {name: cells for name, *cells in ROW.findall(PAGE.read_text(encoding="utf-8"))}
+    assert set(rows) == set(BACKBONES)
+    for name, cells in rows.items():
+        before, after = before_and_after_fusion(name)
+        millions = f"{before.parameters / 1e6:.2f}"
+        if after.parameters != before.parameters:
+            millions = f"{millions} ({after.parameters / 1e6:.2f})"
+        assert cells == [PUBLISHED[name].stop, str(before.shape[1]), millions, f"{after.all_macs / 1e9:.3f}"], name
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -92,6 +92,18 @@ def test_bnneck_normalises_by_the_batch_and_keeps_running_statistics(biased: boo
     torch.testing.assert_close(neck.feat_bn.running_var, 0.9 + 0.1 * x.var(0, unbiased=not biased))
 
 
+def test_a_last_batch_of_one_row_is_normalised_by_the_running_statistics() -> None:
+    neck = BNNeck(3).train()
+    neck(torch.randn(8, 3) * 2 + 1)
+    before = {name: value.clone() for name, value in neck.state_dict().items()}
+    x = torch.randn(1, 3, requires_grad=True)
+    trained = neck(x)
+    trained.sum().backward()
+    assert x.grad.abs().min() > 0
+    assert all(torch.equal(value, before[name]) for name, value in neck.state_dict().items())
+    assert torch.equal(trained, neck.eval()(x))
+
+
 def test_global_statistics_are_used_and_kept_in_training() -> None:
     neck, x = BNNeck(3, use_global_stats=True).train(), torch.randn(6, 3) + 5
     torch.testing.assert_close(neck(x), x / (1 + 1e-5) ** 0.5)
