@@ -42,6 +42,11 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def is_first() -> bool:
+    """Whether this is the first process of ``torchrun``, before and after they are joined too."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def local_rank() -> int:
     """Number of this process on its machine, which is that of its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))

@@ -10,7 +10,7 @@ from rich.console import Console
 from kenspeckle.bundle import Bundle, BundleError, read_bundle
 from training.export.extractor import add_variants, make_extractor
 from training.export.package import make_bundle
-from training.export.recmodel import trained_of
+from training.export.recmodel import bundle_of_run, trained_of
 from training.export.variants import Precision
 from training.options import (
     BundleOption,
@@ -22,7 +22,7 @@ from training.options import (
     sources_of,
 )
 from training.recmodel.cli_train import read_config, sentences
-from training.recmodel.restore import config_of_run, restored
+from training.recmodel.restore import restored
 from training.recmodel.train import RECIPE
 
 Fp16Option = Annotated[bool, typer.Option("--fp16", help="Add a variant with weights in half precision.")]
@@ -61,13 +61,14 @@ def export(
         sources, chosen = sources_of(data, others), precisions(fp16, int8)
         if run is not None and (run / RECIPE).exists():
             bundle = make_bundle(run, sources, out, name, version, mix, chosen)
+        elif mix is not None:
+            raise ValueError("--mix is for runs of tune, which know the weights that they started from")
+        elif run is not None:
+            bundle = bundle_of_run(run, sources, out, name, version, chosen)
         else:
-            if mix is not None:
-                raise ValueError("--mix is for runs of tune, which know the weights that they started from")
-            settings = config_of_run(run) if run is not None else read_config(config, override or [])
+            settings = read_config(config, override or [])
             trained = trained_of(restored(settings), settings, name, version)
-            origin = f"--run {run}" if run is not None else f"-c {config}"
-            command = " ".join([f"python -m training export {origin} --out {out}", *(f"--{one}" for one in chosen)])
+            command = " ".join([f"python -m training export -c {config} --out {out}", *(f"--{one}" for one in chosen)])
             bundle = make_extractor(trained, sources, out, command, chosen)
     report(bundle)
 

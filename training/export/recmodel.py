@@ -1,14 +1,21 @@
 """A RecModel of a configuration as something to export."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 
+from kenspeckle.bundle import Bundle
 from training.config.schema import Config
 from training.data.transforms import Ops
-from training.export.extractor import Trained
+from training.export.extractor import Trained, make_extractor
 from training.export.network import EmbeddingNetwork
 from training.export.preprocessing import preprocessing_of
+from training.export.sources import Sources
+from training.export.variants import Precision
 from training.recmodel.fuse import fuse
 from training.recmodel.model import DistillationModel, RecModel, inference
+from training.recmodel.restore import config_of_run, restored
 
 CROPPED = (
     "Evaluated on the middle of pictures resized by their shorter side; served are whole boxes squashed to the input."
@@ -49,6 +56,21 @@ def trained_of(model: RecModel | DistillationModel, config: Config, name: str, v
     )
 
 
+def bundle_of_run(
+    run: Path, sources: Sources, out: Path, name: str, version: str, variants: Sequence[Precision] = ()
+) -> Bundle:
+    """Export the best checkpoint of a run of ``train`` as a bundle in ``out`` and verify it.
+
+    Raises:
+        FileNotFoundError: if the run has no checkpoint.
+        ValueError: as ``trained_of`` and ``make_extractor``.
+    """
+    config = config_of_run(run)
+    trained = trained_of(restored(config), config, name, version)
+    command = " ".join([f"python -m training export --run {run} --out {out}", *(f"--{one}" for one in variants)])
+    return make_extractor(trained, sources, out, command, variants)
+
+
 def evaluation_ops(config: Config) -> Ops:
     """The transforms that pictures go through in evaluation: of the gallery, which equal those of the queries.
 
@@ -66,7 +88,7 @@ def summary(config: Config) -> str:
     """How the weights came about, in a sentence."""
     arch = config.Arch
     if arch.Backbone is None:
-        parts = [f"the {arch.infer_model_name} of {len(arch.models)} networks"]
+        parts = [f"the {arch.infer_model_name} of {len(arch.models or ())} networks"]
     else:
         parts = [str(arch.Backbone["name"])]
         parts += [f"neck {arch.Neck['name']}"] if arch.Neck else []

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 import torch
 import typer
 import yaml
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.config.overrides import apply_overrides
 from training.config.reading import read_yaml
 from training.config.schema import Config, check_config
-from training.engine.loop import Report
+from training.engine.loop import Progress, Report
+from training.engine.parallel import is_first
 from training.engine.task import MODEL, Position
+from training.export.recmodel import bundle_of_run
+from training.export.sources import Sources, folder_sources
 from training.options import ConfigOption, OverrideOption, ThreadsOption
 from training.recmodel.build import build_task
 from training.recmodel.folder import folder_config
@@ -41,7 +44,8 @@ def sentences() -> Iterator[None]:
 
 def note(text: str) -> None:
     """Print a line that a person may want to know."""
-    errors.print(f"note: {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    if is_first():
+        errors.print(f"note: {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -50,6 +54,9 @@ def train(
     override: OverrideOption = None,
     data: Annotated[Path | None, typer.Option(help="Instead of -c: FOLDER/label/picture.jpg.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, instead of Global.output_dir.")] = None,
+    others: Annotated[
+        Path | None, typer.Option(help="With --data: pictures of anything else, same form. Then a bundle is made too.")
+    ] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Show what would be used, and end.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, take one batch through it, end.")
@@ -60,11 +67,14 @@ def train(
 
     \b
     Example: python -m training train -c recipe.yaml -o Global.epochs=3
-    Example: python -m training train --data photos --out runs/first
+    Example: python -m training train --data shop --others anything --out runs/shop
     """
     torch.set_num_threads(threads)
     with sentences():
         checked = read_config(config, override or [], data, out)
+        if others is not None and data is None:
+            raise ValueError("--others goes with --data; export makes the bundle of a configuration's run")
+        sources = folder_sources(data, others) if data is not None and others is not None else None
         if print_config:
             typer.echo(yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
         elif dry_run:
@@ -72,7 +82,19 @@ def train(
         else:
             with reported(checked.Global.epochs) as report:
                 progress = train_config(checked, report)
-            console.print(f"{progress.epoch} epochs, {progress.step} steps; run: {checked.Global.output_dir}")
+            finish(checked.Global.output_dir, progress, sources, data)
+
+
+def finish(run: Path, progress: Progress, sources: Sources | None, data: Path | None) -> None:
+    """Say what was made; make the bundle if there are pictures for its cohort."""
+    if not is_first():
+        return
+    console.print(f"{progress.epoch} epochs, {progress.step} steps; run: {run}", soft_wrap=True)
+    if sources is not None:
+        bundle = bundle_of_run(run, sources, run / "bundle", run.name, "0.1.0")
+        console.print(f"bundle: {bundle.path}", soft_wrap=True)
+    elif data is not None:
+        console.print(f"for a bundle: python -m training export --run {run} --data {data} --others … --out …")
 
 
 def read_config(config: Path | None, overrides: list[str], data: Path | None = None, out: Path | None = None) -> Config:
@@ -111,8 +133,9 @@ def tried(config: Config) -> str:
 @contextmanager
 def reported(epochs: int) -> Iterator[Report]:
     """A progress bar on a terminal; everywhere a line for each record of the log."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed}/{task.total}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    shown = bars.TextColumn("epoch {task.completed}/{task.total}")
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), shown, bars.TimeRemainingColumn())
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("training", total=epochs)
 
         def report(kind: str, record: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from training.config.schema import Config, Source
 from training.data.build import build_dataset, build_loader
-from training.data.dataset import PictureDataset
 from training.data.loader import Loader
 from training.evaluation.metrics import topk_accuracy
 from training.evaluation.pool import Pool, pool_of
@@ -32,20 +31,21 @@ def configured_evaluation(config: Config, classes: Mapping[str, int]) -> Evaluat
     queries, gallery = config.DataLoader.Eval.sources()
     settings = config.Global
     which, student = settings.retrieval_feature_from, config.Arch.infer_model_name
-    query_loader = _loader(queries, classes if accuracy else None)
-    gallery_loader = _loader(gallery, None) if gallery is not None else None
+    query_loader = evaluation_loader(queries, classes if accuracy else None)
+    gallery_loader = evaluation_loader(gallery) if gallery is not None else None
     protocol = protocol_of(retrieval, settings.model_dump())
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         def embed(loader: Loader) -> Pool:
             found = outputs_of(network, loader, which, student)
-            return pool_of(_dataset(loader).pictures.pictures, found)
+            return pool_of(loader.dataset.pictures.pictures, found)
 
         figures = evaluate_retrieval(embed, query_loader, gallery_loader, protocol) if retrieval else {}
         for options in accuracy:
             logits = np.concatenate(list(outputs_of(network, query_loader, "logits", student)))
             topk = (options or {}).get("topk", [1, 5])
-            figures |= topk_accuracy(logits, _dataset(query_loader).labels, [topk] if isinstance(topk, int) else topk)
+            ks = [topk] if isinstance(topk, int) else topk
+            figures |= topk_accuracy(logits, query_loader.dataset.labels, ks)
         return figures
 
     return evaluate
@@ -60,11 +60,7 @@ def outputs_of(network: nn.Module, loader: Loader, name: str, student: str) -> I
         yield found.flatten(1).float().cpu().numpy()
 
 
-def _loader(source: Source, classes: Mapping[str, int] | None) -> Loader:
+def evaluation_loader(source: Source, classes: Mapping[str, int] | None = None) -> Loader:
     """Every picture once, in order."""
     sampler = {"batch_size": source.sampler.get("batch_size", BATCH), "shuffle": False, "drop_last": False}
     return build_loader(build_dataset(source.dataset, classes=classes), {"sampler": sampler, "loader": source.loader})
-
-
-def _dataset(loader: Loader) -> PictureDataset:
-    return loader.dataset

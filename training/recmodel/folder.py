@@ -30,12 +30,12 @@ def folder_config(data: Path, out: Path) -> dict[str, Any]:
     content["Global"]["output_dir"] = str(out)
     loaders = content["DataLoader"]
     _point(loaders["Train"], data, out / TRAIN_LIST)
+    _point(loaders["Eval"]["Gallery"], data, out / TRAIN_LIST)
     if held_out:
         _write_list(out / VAL_LIST, held_out, data)
         _point(loaders["Eval"]["Query"], data, out / VAL_LIST)
-        _point(loaders["Eval"]["Gallery"], data, out / TRAIN_LIST)
-    else:
-        del loaders["Eval"]
+    else:  # nothing to measure with; the transforms of evaluation still say what the bundle does
+        _point(loaders["Eval"]["Query"], data, out / TRAIN_LIST)
         content["Global"]["eval_during_train"] = False
     return content
 

@@ -6,6 +6,8 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
+from kenspeckle.bundle import read_bundle, verify_bundle
+from tests.training.pictures import draw_folder
 from tests.training.recmodel.fixture_run import CONFIG, lay_out
 from training.cli import app
 from training.config.schema import load_config
@@ -171,8 +173,12 @@ def test_a_folder_of_folders_is_trained_with_one_command():
         "DataLoader.Eval.Gallery.loader.num_workers=0",
     )
     asked = [part for override in overrides for part in ("-o", override)]
-    result = command("--data", "pictures", "--out", "mine", *asked)
+    draw_folder(Path("others"), 4, 4, seed=1, side=40)
+    result = command("--data", "pictures", "--others", "others", "--out", "mine", *asked)
     assert result.exit_code == 0, result.output
+    bundle = read_bundle(Path("mine/bundle"))
+    verify_bundle(bundle)
+    assert (bundle.card.input.width, bundle.card.output.dim) == (32, 512)
     model, _ = load_run(Path("mine"))
     assert model.head.weight.shape == (3, 512)
     held_out = Path("mine/val.txt").read_text().splitlines()
@@ -186,7 +192,7 @@ def test_of_few_pictures_none_is_held_out(tmp_path):
     for path in [*Path("pictures").rglob("[2-9].png")]:
         path.unlink()
     content = folder_config(Path("pictures"), tmp_path / "out")
-    assert "Eval" not in content["DataLoader"]
+    assert content["Global"]["eval_during_train"] is False
     assert hold_out([]) == ([], [])
 
 
