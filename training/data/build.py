@@ -1,6 +1,7 @@
 """From the sections of a configuration to data sets and loaders."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from training.data.adapters import DATASETS
@@ -8,33 +9,35 @@ from training.data.dataset import PictureCache, PictureDataset
 from training.data.labels import labelled_set
 from training.data.loader import Loader
 from training.data.samplers import SAMPLERS
+from training.data.transforms.batch import build_batch_transforms
 from training.registry import UnknownName
+
+OF_DATASET = ("transform_ops", "batch_transform_ops", "backend", "cache", "cache_short_side")
+"""Keys of a ``dataset`` section that are not its reader's."""
 
 
 def build_dataset(
     config: Mapping[str, Any],
     seed: int = 0,
     classes: Mapping[str, int] | None = None,
-    cache: PictureCache | None = None,
 ) -> PictureDataset:
     """The data set of a ``dataset`` section: ``{name, transform_ops, backend, … of the reader}``.
 
     Args:
-        config: the section; ``batch_transform_ops`` is for ``build_loader``.
+        config: the section; ``batch_transform_ops`` is for ``build_loader``. ``cache``: a folder for decoded pictures,
+            with ``cache_short_side`` made smaller to so many pixels.
         seed: of what is random in the transforms.
         classes: class numbers to use instead of the set's own, as of the training set.
-        cache: where decoded pictures are kept.
 
     Raises:
         ValueError: if the pictures cannot be read as said, or a parameter is not possible.
         UnknownName: for an unknown reader, transform or parameter, with the near ones.
     """
-    reader = {
-        key: value for key, value in config.items() if key not in ("transform_ops", "batch_transform_ops", "backend")
-    }
-    pictures = DATASETS.build(reader)
+    pictures = DATASETS.build({key: value for key, value in config.items() if key not in OF_DATASET})
     if classes is not None:
         pictures = labelled_set(pictures.pictures, classes=classes)
+    folder = config.get("cache")
+    cache = PictureCache(Path(folder), config.get("cache_short_side")) if folder else None
     return PictureDataset(pictures, config.get("transform_ops") or [], seed, config.get("backend") or "cv2", cache)
 
 
@@ -65,4 +68,6 @@ def build_loader(
         raise UnknownName(
             "parameter of loader", next(iter(options)), ["num_workers", "skip_unreadable", "prefetch_factor"]
         )
-    return Loader(dataset, sampler, workers, pin_memory, skip, prefetch)
+    mixing = (section.get("dataset") or {}).get("batch_transform_ops") or []
+    mix = build_batch_transforms(mixing, dataset.pictures.class_num)
+    return Loader(dataset, sampler, workers, pin_memory, skip, prefetch, mix)

@@ -114,7 +114,8 @@ class PictureDataset(Dataset[Item]):
     ) -> None:
         self.pictures = pictures
         self.labels = pictures.labels
-        self._ops, self._seed, self._backend, self._cache = ops, seed, backend, cache
+        self.seed = seed
+        self._ops, self._backend, self._cache = ops, backend, cache
         self._chain = build_transforms(ops, backend)
         self._sized: dict[tuple[int, int], Chain] = {}
 
@@ -146,7 +147,7 @@ class PictureDataset(Dataset[Item]):
         Raises:
             UnreadablePicture: as ``pixels``.
         """
-        rng = np.random.default_rng([self._seed, place.epoch, place.index, place.repeat])
+        rng = np.random.default_rng([self.seed, place.epoch, place.index, place.repeat])
         image = self._chain_of(place.size).chw(self.pixels(place.index), rng)
         group = self.pictures.pictures[place.index].group
         label = int(self.labels[place.index])

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -15,10 +16,14 @@ from torch.utils.data import DataLoader, Dataset
 from training.data.dataset import Item, PictureDataset, Place, UnreadablePicture
 from training.data.samplers import BatchSampler
 from training.data.samplers.base import sizes_of
+from training.data.transforms.batch import BatchTransform
 
 
 class Batch(NamedTuple):
-    """``images`` (B, C, H, W) float32, ``labels`` (B,) int64, ``indices`` (B,) int64: positions in the data set."""
+    """``images`` (B, C, H, W) float32, ``labels`` (B,) int64, ``indices`` (B,) int64: positions in the data set.
+
+    After a batch transform that mixes pictures, ``labels`` are shares of the classes, (B, classes) float32.
+    """
 
     images: Tensor
     labels: Tensor
@@ -58,6 +63,7 @@ class Loader:
         skip_unreadable: leave unreadable pictures out of their batch and count them in ``unreadable``, instead of
             ending with an error that names the file.
         prefetch: batches that each worker makes ahead.
+        mix: transforms of whole batches, one after the other.
     """
 
     def __init__(
@@ -68,12 +74,13 @@ class Loader:
         pin_memory: bool = False,
         skip_unreadable: bool = False,
         prefetch: int = 2,
+        mix: Sequence[BatchTransform] = (),
     ) -> None:
         self.dataset = dataset
         self.sampler = sampler
         self.meter = InputMeter()
         self.unreadable: Counter[str] = Counter()
-        self._skip_unreadable = skip_unreadable
+        self._skip_unreadable, self._mix = skip_unreadable, tuple(mix)
         self._places = _Places(sampler)
         self._loader: DataLoader[Any] = DataLoader(
             _Items(dataset),
@@ -97,17 +104,25 @@ class Loader:
         """
         self._places.epoch, self._places.skip = number, skip
         asked = time.perf_counter()
-        for batch, problems in self._loader:
-            came = time.perf_counter()
+        for position, (batch, problems) in enumerate(self._loader, skip):
             if problems and (batch is None or not self._skip_unreadable):
                 raise UnreadablePicture(problems[0])
             self.unreadable.update(problems)
-            self.meter.pictures += len(batch.labels)
+            self.meter.pictures += len(batch.indices)
+            if self._mix:
+                batch = self._mixed(batch, np.random.default_rng([self.dataset.seed, number, position]))
+            came = time.perf_counter()
             yield batch
             taken, before = time.perf_counter(), asked
             self.meter.waited += came - before
             self.meter.elapsed += taken - before
             asked = taken
+
+    def _mixed(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        images, labels = batch.images, batch.labels
+        for transform in self._mix:
+            images, labels = transform(images, labels, rng)
+        return Batch(images, labels, batch.indices)
 
 
 class _Made(NamedTuple):
@@ -123,14 +138,14 @@ class _Places:
         self.epoch, self.skip = 0, 0
 
     def __iter__(self) -> Iterator[list[Place]]:
-        return islice(self._all(), self.skip, None)
+        return islice(self._all(self.epoch), self.skip, None)
 
-    def _all(self) -> Iterator[list[Place]]:
+    def _all(self, epoch: int) -> Iterator[list[Place]]:
         seen: Counter[int] = Counter()
-        for batch, size in zip(self._sampler.batches(self.epoch), sizes_of(self._sampler, self.epoch), strict=False):
+        for batch, size in zip(self._sampler.batches(epoch), sizes_of(self._sampler, epoch), strict=False):
             places = []
             for index in batch:
-                places.append(Place(self.epoch, index, seen[index], size))
+                places.append(Place(epoch, index, seen[index], size))
                 seen[index] += 1
             yield places
 

@@ -9,8 +9,8 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.data.adapters import DATASETS
 from training.data.labels import LabelledSet
-from training.data.readers import DATASETS
 from training.evaluation.embed import Embedder
 from training.evaluation.metrics import QueryFigures
 from training.evaluation.protocol import RetrievalProtocol, open_set_figures, rank_pools

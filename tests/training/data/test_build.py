@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from tests.training.pictures import draw_folder
@@ -68,3 +70,20 @@ def test_unknown_keys_name_the_near_ones(section: dict[str, dict[str, object]]) 
     section["dataset"]["images"] = "x"
     with pytest.raises(UnknownName, match=r"parameter of data set VeriWild 'images'; did you mean image_root"):
         build_dataset(section["dataset"])
+
+
+def test_batch_transforms_give_shares_of_the_classes_of_the_data(section: dict[str, dict[str, object]]) -> None:
+    section["dataset"] |= {"relabel": True, "batch_transform_ops": [{"MixupOperator": {"alpha": 0.2}}]}
+    loader = build_loader(build_dataset(section["dataset"]), section)
+    first = [batch.labels for batch in loader.epoch(0)]
+    assert [tuple(labels.shape) for labels in first] == [(4, 3), (2, 3)]
+    (resumed,) = loader.epoch(0, skip=1)
+    assert torch.equal(resumed.labels, first[1])
+
+
+def test_a_cache_folder_is_filled(section: dict[str, dict[str, object]], tmp_path: Path) -> None:
+    section["dataset"] |= {"cache": str(tmp_path / "cache"), "cache_short_side": 20}
+    list(build_loader(build_dataset(section["dataset"]), section).epoch(0))
+    kept = list((tmp_path / "cache").rglob("*.npy"))
+    assert len(kept) == 6
+    assert np.load(kept[0]).shape == (20, 20, 3)

@@ -138,6 +138,14 @@ def test_any_set_is_converted_to_a_list_with_its_class_map(shop: Path, tmp_path:
     assert "lies outside of" in run("convert", shop, "--out", out, "--root", tmp_path / "elsewhere").output
 
 
+def test_the_speed_of_the_input_is_measured(shop: Path, tmp_path: Path) -> None:
+    result = run("speed", shop, "--workers", 0, "--batch-size", 2, "--cache", tmp_path / "cache")
+    assert result.exit_code == 0, result.output
+    assert int(result.stdout.split(" pictures/s")[0].split()[-1]) > 0
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 4
+    assert "4 pictures are fewer than two batches of 64" in " ".join(run("speed", shop, "--workers", 0).output.split())
+
+
 def test_known_sets_are_listed() -> None:
     listed = json.loads(run("list", "--json").stdout)
     assert [one["name"] for one in listed] == [known.name for known in KNOWN_SETS]

@@ -78,6 +78,12 @@ def test_workers_serve_epoch_after_epoch(pictures: LabelledSet) -> None:
     assert same(list(made.epoch(0)), first)
 
 
+def test_an_epoch_left_in_the_middle_does_not_disturb_the_next(pictures: LabelledSet) -> None:
+    made = loader(pictures, workers=2)
+    next(made.epoch(0))
+    assert same(list(made.epoch(1)), list(loader(pictures).epoch(1)))
+
+
 def test_a_repeated_picture_gets_another_view(pictures: LabelledSet) -> None:
     class Twice:
         def batches(self, epoch: int):  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ from training.data.transforms import (
     normalise,
     policies,
     resize,
+    timm_policy,
     views,
 )
 from training.data.transforms.base import TRANSFORMS, Ops, Pixels, Transform
@@ -32,5 +33,6 @@ __all__ = [
     "normalise",
     "policies",
     "resize",
+    "timm_policy",
     "views",
 ]

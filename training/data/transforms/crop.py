@@ -7,6 +7,7 @@ import numpy as np
 
 from training.data.transforms.base import TRANSFORMS, Pixels, pair
 from training.data.transforms.decode import Backend
+from training.data.transforms.geometry import Pad
 from training.data.transforms.resize import Resizer
 
 AREA = (0.08, 1.0)
@@ -167,3 +168,31 @@ class CenterCrop:
 
     def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         return centre_crop(image, self._width, self._height, "CenterCrop")
+
+
+@TRANSFORMS.register()
+class CropWithPadding:
+    """With probability ``prob``, a border of ``padding_num`` black pixels and a crop without resizing.
+
+    Else RandCropImage with the other parameters.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        prob: float = 0.2,
+        padding_num: int = 0,
+        scale: Sequence[float] | None = None,
+        ratio: Sequence[float] | None = None,
+        interpolation: str | None = None,
+        use_log_aspect: bool = False,
+        backend: Backend = "cv2",
+    ) -> None:
+        self._prob, self._pad = prob, Pad(padding_num)
+        self._crop = RandCropImageV2(size)
+        self._resized = RandCropImage(size, scale, ratio, interpolation, use_log_aspect, backend)
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        if rng.random() < self._prob:
+            return self._crop(self._pad(image, rng), rng)
+        return self._resized(image, rng)

@@ -105,3 +105,38 @@ class HideAndSeek:
         rows, columns = -(-image.shape[0] // side), -(-image.shape[1] // side)
         hidden = np.kron(rng.random((rows, columns)) < 0.5, np.ones((side, side), bool))
         return np.where(hidden[: image.shape[0], : image.shape[1], None], image.dtype.type(0), image)
+
+
+@TRANSFORMS.register()
+class GridMask:
+    """With probability ``prob``, cover parts of a turned grid with 0 (Chen et al., 2020).
+
+    Args:
+        d1: least side of the grid's cells in pixels.
+        d2: largest, not reached.
+        rotate: the grid is turned by less than so many degrees.
+        ratio: width of the bars between squares, of the cell's side.
+        mode: 0 covers the bars, 1 the squares between them.
+        prob: probability.
+    """
+
+    def __init__(
+        self, d1: int = 96, d2: int = 224, rotate: int = 1, ratio: float = 0.5, mode: int = 0, prob: float = 1.0
+    ) -> None:
+        if not (0 < d1 < d2 and rotate >= 1 and 0 < ratio < 1 and mode in (0, 1)):
+            raise ValueError("GridMask: wanted 0 < d1 < d2, rotate from 1, ratio within 0…1 and mode 0 or 1")
+        self._low, self._high, self._turn, self._ratio, self._mode, self._prob = d1, d2, rotate, ratio, mode, prob
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        if rng.random() >= self._prob:
+            return image
+        height, width = image.shape[:2]
+        cell = int(rng.integers(self._low, self._high))
+        square = cell - min(max(int(cell * self._ratio + 0.5), 1), cell - 1)
+        down, right = int(rng.integers(0, cell)), int(rng.integers(0, cell))
+        angle = math.radians(float(rng.uniform(0, self._turn)))
+        y, x = np.mgrid[:height, :width] - np.array([height / 2, width / 2])[:, None, None]
+        rows = (x * math.sin(angle) + y * math.cos(angle) + down) % cell
+        columns = (x * math.cos(angle) - y * math.sin(angle) + right) % cell
+        inside = (rows < square) & (columns < square)
+        return np.where((inside if self._mode == 0 else ~inside)[:, :, None], image, image.dtype.type(0))

@@ -98,3 +98,53 @@ class RandAugment:
             name = self.NAMES[rng.integers(len(self.NAMES))]
             picture = self._operations[name](picture, _autoaugment_value(name, self._level, rng))
         return np.asarray(picture)
+
+
+@TRANSFORMS.register()
+class RandAugmentV2:
+    """RandAugment with the operations and strengths of EfficientNetV2 (Tan and Le, 2021).
+
+    Qualities are multiplied by ``0.1 + 1.8 * magnitude / 10``; pixels are moved by up to 100 and squares of up to 80 a
+    side covered. ``progress_magnitude``, a list of strengths by epoch, is not supported.
+    """
+
+    NAMES: tuple[str, ...] = (*RandAugment.NAMES, "solarize_add", "cutout")
+
+    def __init__(
+        self,
+        num_layers: int = 2,
+        magnitude: float = 5,
+        progress_magnitude: Sequence[float] | None = None,
+        fillcolor: float | Sequence[float] = GREY,
+    ) -> None:
+        if progress_magnitude is not None:
+            raise ValueError("RandAugmentV2: progress_magnitude is not supported, leave it out")
+        self._layers, self._level = num_layers, magnitude / 10
+        self._fill = channels(fillcolor)
+        self._operations = _operations(fillcolor, Image.Resampling.NEAREST)
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        picture = to_pil(image)
+        for _ in range(self._layers):
+            name = self.NAMES[rng.integers(len(self.NAMES))]
+            picture = self._cut_out(picture, rng) if name == "cutout" else self._operate(picture, name, rng)
+        return np.asarray(picture)
+
+    def _operate(self, picture: Image.Image, name: str, rng: np.random.Generator) -> Image.Image:
+        if name in ("translateX", "translateY"):
+            side = picture.width if name == "translateX" else picture.height
+            value = 100 * self._level * _direction(rng) / side
+        elif name in ENHANCING:
+            value = 0.1 + 1.8 * self._level
+        elif name == "solarize_add":
+            value = 110 * self._level
+        else:
+            value = _autoaugment_value(name, self._level, rng)
+        return self._operations[name](picture, value)
+
+    def _cut_out(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+        reach = int(40 * self._level)
+        pixels = np.array(picture)
+        y, x = int(rng.integers(0, picture.height + 1)), int(rng.integers(0, picture.width + 1))
+        pixels[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach] = self._fill
+        return Image.fromarray(pixels)

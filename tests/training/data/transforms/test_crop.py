@@ -74,6 +74,14 @@ def test_the_whole_image_is_a_part_of_itself() -> None:
         assert np.array_equal(run(op, parameters, square), square)
 
 
+def test_a_padded_crop_is_not_resized_and_comes_with_its_probability() -> None:
+    """In an image of 1 a black corner can only come from the border."""
+    ones = np.ones((20, 20, 3), np.uint8)
+    crops = [run("CropWithPadding", {"size": 16, "prob": 0.4, "padding_num": 30}, ones, seed) for seed in range(300)]
+    assert all(crop.shape == (16, 16, 3) for crop in crops)
+    assert 85 < sum((crop == 0).any() for crop in crops) < 150
+
+
 def test_the_frameworks_resize_scales_the_shorter_side() -> None:
     assert run("Resize", {"size": 18}).shape == (18, 24, 3)
     assert run("Resize", {"size": [10, 20], "interpolation": "cubic"}).shape == (10, 20, 3)

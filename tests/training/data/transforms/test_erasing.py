@@ -69,6 +69,22 @@ def test_hidden_cells_are_half_of_a_grid() -> None:
     assert min(shares) == 0
 
 
+@pytest.mark.parametrize(("mode", "kept"), [(0, 0.25), (1, 0.75)])
+def test_a_grid_keeps_squares_or_what_is_between(mode: int, kept: float) -> None:
+    image = np.ones((400, 400, 3), np.float32)
+    shares = []
+    for seed in range(60):
+        made = run("GridMask", {"d1": 20, "d2": 40, "rotate": 30, "mode": mode}, image, seed)
+        assert set(np.unique(made)) == {0, 1}
+        shares.append(made.mean())
+    assert np.mean(shares) == pytest.approx(kept, abs=0.02)
+
+
+def test_bars_of_a_grid_have_their_width() -> None:
+    made = run("GridMask", {"d1": 20, "d2": 21, "ratio": 0.25}, np.ones((100, 100, 3), np.float32))[:, :, 0]
+    assert made.mean() == pytest.approx(0.75**2, abs=0.05)
+
+
 @pytest.mark.parametrize("parameters", [{"mode": "x"}, {"sl": 0.5, "sh": 0.4}, {"r1": 2}, {"EPSILON": "often"}])
 def test_impossible_parameters_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"RandomErasing|arithmetic"):

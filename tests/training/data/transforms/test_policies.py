@@ -1,3 +1,4 @@
+import sys
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.data.transforms import augmix as augmix_module
 from training.data.transforms import build_transforms
-from training.data.transforms.policies import IMAGENET_POLICY, RandAugment
+from training.data.transforms.policies import IMAGENET_POLICY, RandAugment, RandAugmentV2
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
@@ -15,7 +16,10 @@ def run(op: str, parameters: dict[str, Any] | None, seed: int = 0, image: NDArra
     return build_transforms([{op: parameters}])(image, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize(("op", "parameters"), [("AutoAugment", None), ("RandAugment", {"magnitude": 9})])
+@pytest.mark.parametrize(
+    ("op", "parameters"),
+    [("AutoAugment", None), ("RandAugment", {"magnitude": 9}), ("RandAugmentV2", {"magnitude": 9})],
+)
 def test_policies_change_images_keep_their_shape_and_follow_the_generator(op: str, parameters: Any) -> None:
     made = [run(op, parameters, seed) for seed in range(60)]
     assert all(image.shape == IMAGE.shape and image.dtype == np.uint8 for image in made)
@@ -44,6 +48,35 @@ def test_a_larger_magnitude_changes_more(name: str, monkeypatch: pytest.MonkeyPa
     else:
         assert change(0) <= 0.01
         assert change(3) < change(10)
+
+
+def test_the_efficientnet_policy_covers_squares_and_scales_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
+    white = np.full((200, 200, 3), 200, np.uint8)
+    monkeypatch.setattr(RandAugmentV2, "NAMES", ("cutout",))
+    made = [run("RandAugmentV2", {"num_layers": 1, "magnitude": 5}, seed, white) for seed in range(10)]
+    assert max((image == 128).all(axis=2).sum() for image in made) == 40 * 40
+    monkeypatch.setattr(RandAugmentV2, "NAMES", ("brightness",))
+    assert (run("RandAugmentV2", {"num_layers": 1, "magnitude": 5}, 3, white) == 200).all()
+    assert (run("RandAugmentV2", {"num_layers": 1, "magnitude": 0}, 3, white) == 20).all()
+    monkeypatch.setattr(RandAugmentV2, "NAMES", ("translateX",))
+    moved = run("RandAugmentV2", {"num_layers": 1, "magnitude": 2}, 3, white)
+    assert (moved == 128).all(axis=2).sum() == 20 * 200
+
+
+def test_timms_policy_follows_the_generator_alone() -> None:
+    pytest.importorskip("timm", reason="timm is not installed")
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    made = [run("TimmAutoAugment", {"prob": 1}, seed) for seed in (1, 1, 2)]
+    assert np.array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    assert np.array_equal(np.random.get_state()[1], before)
+
+
+def test_without_timm_its_policy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm.data.auto_augment", None)
+    with pytest.raises(ValueError, match="pip install timm"):
+        run("TimmAutoAugment", None)
 
 
 def test_the_number_of_layers_is_that_of_operations() -> None:
