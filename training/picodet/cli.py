@@ -16,6 +16,7 @@ from training.engine.run import Run, code_revision
 from training.picodet.data import DataError, read_checked, read_coco
 from training.picodet.evaluation.detectors import Detector, bundle_detector, detect_all, milliseconds, whole_picture
 from training.picodet.evaluation.measure import measurements
+from training.picodet.evaluation.report import write_report
 from training.picodet.export import export_onnx
 from training.picodet.model import PicoDet
 from training.picodet.package import REPOSITORY, evaluation_table, make_bundle, with_evaluation
@@ -110,11 +111,12 @@ def evaluate_bundle(
     teacher: Annotated[Path, typer.Option(help="Yardstick: Mobile Object Localizer v1 as ONNX.")] = (
         SHARED / "weights/teacher/mobile_object_localizer_v1.onnx"
     ),
+    report: Annotated[Path | None, typer.Option(help="Folder for a page with pictures, curves and failures.")] = None,
     write: Annotated[bool, typer.Option(help="Write the figures into the bundle's card and readme.")] = False,
 ) -> None:
     """AP, best-box rate and recall of a bundle, of the whole picture and of the teacher, and their CPU time.
 
-    Example: python -m training eval-picodet --bundle models/detector
+    Example: python -m training eval-picodet --bundle models/detector --report runs/report
     """
     try:
         opened = read_bundle(bundle)
@@ -127,12 +129,15 @@ def evaluate_bundle(
         }
     except DataError as error:
         raise typer.BadParameter(str(error)) from error
+    found = {name: detect_all(detector, pictures) for name, detector in detectors.items()}
     measured: list[Measurement] = []
-    for name, detector in detectors.items():
-        measured += measurements(name, pictures, detect_all(detector, pictures), EVALUATION_COMMAND)
+    for name, detections in found.items():
+        measured += measurements(name, pictures, detections, EVALUATION_COMMAND)
     measured += speed(opened, teacher)
     for line in evaluation_table([measurement.model_dump() for measurement in measured]):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if report is not None:
+        console.print(f"page: {write_report('this bundle', pictures, found, report)}")
     if write:
         with_evaluation(opened, measured)
 
