@@ -1,6 +1,7 @@
 """Official networks by name, and Paddle's files as networks."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import torch
 
 from training.importers.internal_names import internal_names
-from training.importers.paddle_files import read_pdiparams, read_pdparams
+from training.importers.paddle_files import read_info, read_pdiparams, read_pdparams
 from training.importers.pickled import NotAWeightFile
-from training.importers.state import torch_state, torch_tensor
+from training.importers.state import torch_name, torch_state, torch_tensor
 from training.recmodel.backbones import BACKBONES
 from training.recmodel.fuse import fuse
 from training.recmodel.model import RecModel, build_recmodel
@@ -72,6 +73,7 @@ def import_recmodel(weights: Path, arch: Mapping[str, Any]) -> RecModel:
 
     Args:
         arch: ``Arch`` section that the weights were trained with; see ``imported_arch``.
+        weights: names of a ``.pdiparams`` come from the ``.pdiparams.info`` beside it, or else are counted.
 
     Raises:
         NotAWeightFile: if the file is broken, or does not hold this network.
@@ -85,12 +87,27 @@ def import_recmodel(weights: Path, arch: Mapping[str, Any]) -> RecModel:
         _load(model, state, weights)
         fuse(model)
     elif weights.suffix == ".pdiparams":
-        names = internal_names(model, arch["Backbone"])
+        info = Path(f"{weights}.info")
+        names = _noted_names(info) if info.is_file() else internal_names(model, arch["Backbone"])
         fuse(model)
         _load(model, _by_order(model, names, weights), weights)
     else:
         raise ValueError(f"{weights}: wanted a .pdparams or .pdiparams file")
     return model.eval()
+
+
+def _noted_names(info: Path) -> dict[str, str]:
+    """Internal names by our names, from the file that the old export writes beside the tensors."""
+    names: dict[str, str] = {}
+    for structured, internal in read_info(info).items():
+        within = re.search(r"(?:^|\.)((?:backbone|neck)\..+)", structured)
+        if within is None:
+            continue
+        name = torch_name(within[1])
+        if name in names:
+            raise NotAWeightFile(f"{info} has {name} twice: it was exported with a teacher; give its .pdparams")
+        names[name] = internal
+    return names
 
 
 def _by_order(model: RecModel, names: Mapping[str, str], path: Path) -> dict[str, torch.Tensor]:
@@ -99,6 +116,9 @@ def _by_order(model: RecModel, names: Mapping[str, str], path: Path) -> dict[str
     stored = read_pdiparams(path)
     if len(stored) != len(own):
         raise NotAWeightFile(f"{path} has {len(stored)} tensors, the network of Arch {len(own)}")
+    lacking = [name for name in own if name not in names]
+    if lacking:
+        raise NotAWeightFile(f"{path} has no {lacking[0]}: was it trained with this Arch?")
     ordered = sorted(own, key=names.__getitem__)
     return {name: torch_tensor(array) for name, array in zip(ordered, stored, strict=True)}
 

@@ -64,6 +64,21 @@ def read_pdiparams(path: Path) -> list[NDArray[Any]]:
     return _located(path, _records)
 
 
+def read_info(path: Path) -> dict[str, str]:
+    """Read the ``.pdiparams.info`` that stands beside an inference file: structured name to internal name.
+
+    Raises:
+        NotAWeightFile: if the file is broken, or holds anything else.
+    """
+    names: dict[str, str] = {}
+    for internal, facts in _located(path, load_arrays).items():
+        structured = facts.get("structured_name", internal) if isinstance(facts, dict) else None
+        if not isinstance(structured, str):
+            raise NotAWeightFile(f"{path}: {internal!r} has no structured name")
+        names[structured] = internal
+    return names
+
+
 def _located(path: Path, parse: Callable[[bytes], T]) -> T:
     """``parse`` of the file's bytes, with the path in front of what is wrong."""
     size = path.stat().st_size

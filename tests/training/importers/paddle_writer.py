@@ -27,12 +27,12 @@ def pdiparams(arrays: Iterable[np.ndarray]) -> bytes:
     return b"".join(tensor_record(array) for array in arrays)
 
 
+def paddle_name(name: str) -> str:
+    """Paddle's name of a tensor."""
+    return name.replace(".running_mean", "._mean").replace(".running_var", "._variance")
+
+
 def paddle_arrays(net: nn.Module) -> dict[str, np.ndarray]:
     """The state of ``net`` as Paddle keeps it: other names of batch-norm statistics, matrices as (in, out)."""
-    renamed = {"running_mean": "_mean", "running_var": "_variance"}
-    arrays = {}
-    for name, value in net.state_dict().items():
-        path, _, leaf = name.rpartition(".")
-        if leaf != "num_batches_tracked":
-            arrays[f"{path}.{renamed.get(leaf, leaf)}"] = (value.T if value.ndim == 2 else value).numpy().copy()
-    return arrays
+    state = {name: value for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    return {paddle_name(k): (v.T if v.ndim == 2 else v).numpy().copy() for k, v in state.items()}

@@ -5,6 +5,7 @@
 """
 
 import pickle
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from kenspeckle.bundle import read_bundle
-from tests.training.importers.paddle_writer import paddle_arrays, pdiparams
+from tests.training.importers.paddle_writer import paddle_arrays, paddle_name, pdiparams
 from tests.training.pictures import draw_folder
 from tests.training.shared import SHARED, fixtures
 from training.cli import app
@@ -46,14 +47,12 @@ Arrays = dict[str, NDArray[np.float32]]
 
 def paddle_shapes(model: RecModel) -> dict[str, tuple[int, ...]]:
     """The old stack's tensors of an unfused network, in its order: merged convolutions stand behind their branches."""
-    old = {"running_mean": "_mean", "running_var": "_variance"}
     shapes: dict[str, tuple[int, ...]] = {}
     state = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     names = list(state)
     for name, following in zip(names, [*names[1:], ""], strict=True):
-        path, _, leaf = name.rpartition(".")
         shape = state[name]
-        shapes[f"{path}.{old.get(leaf, leaf)}"] = shape[::-1] if len(shape) == 2 else shape
+        shapes[paddle_name(name)] = shape[::-1] if len(shape) == 2 else shape
         if "dw_conv_list" in name and "dw_conv_list" not in following:
             block = name.split("dw_conv_list")[0]
             shapes[f"{block}dw_conv.weight"] = state[f"{block}dw_conv_list.0.conv.weight"]
@@ -195,6 +194,42 @@ def test_both_kinds_of_file_give_the_network_that_wrote_them(arch: dict[str, Any
         path.write_bytes(pdiparams(tensors))
     expected, result = outputs(source, images)["features"], outputs(import_recmodel(path, arch), images)["features"]
     np.testing.assert_allclose(result, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def exported(tmp_path: Path, first: int, twice: bool = False) -> tuple[Arrays, Path]:
+    """A small network exported by a process that made ``first`` convolutions before; with the file of its names."""
+    source = build_recmodel(imported_arch(SMALL_V2))
+    assert isinstance(source, RecModel)
+    arrays = filled(source)
+    fused = import_recmodel(written(arrays, tmp_path / "x.pdparams"), SMALL_V2)
+    state = {k: v.numpy() for k, v in fused.state_dict().items() if not k.endswith("num_batches_tracked")}
+    counted = internal_names(source, SMALL_V2["Backbone"])
+    names = {name: re.sub(r"(?<=conv2d_)\d+", lambda m: str(int(m[0]) + first), counted[name]) for name in counted}
+    noted = {internal: {"structured_name": f"base_model.{paddle_name(name)}"} for name, internal in names.items()}
+    if twice:
+        noted["conv2d_999.w_0"] = {"structured_name": "base_model.Teacher.backbone.last_conv.weight"}
+    path = tmp_path / "inference.pdiparams"
+    path.write_bytes(pdiparams(state[name] for name in sorted(state, key=names.__getitem__)))
+    Path(f"{path}.info").write_bytes(pickle.dumps(noted | {"tmp_0": {"stop_gradient": True}}, protocol=2))
+    return arrays, path
+
+
+def test_names_noted_beside_an_inference_file_go_before_counted_ones(tmp_path: Path) -> None:
+    arrays, path = exported(tmp_path, first=95)
+    source = import_recmodel(tmp_path / "x.pdparams", SMALL_V2)
+    images = np.random.RandomState(0).randn(2, 3, 64, 64)
+    result = outputs(import_recmodel(path, SMALL_V2), images)["features"]
+    np.testing.assert_array_equal(result, outputs(source, images)["features"])
+    assert len(arrays) > 200
+    Path(f"{path}.info").unlink()
+    with pytest.raises(NotAWeightFile, match="was it trained with this Arch"):
+        import_recmodel(path, SMALL_V2)
+
+
+def test_an_inference_file_with_a_teacher_is_refused(tmp_path: Path) -> None:
+    _, path = exported(tmp_path, first=0, twice=True)
+    with pytest.raises(NotAWeightFile, match=r"has backbone\.last_conv\.weight twice"):
+        import_recmodel(path, SMALL_V2)
 
 
 def test_imported_networks_have_the_dropout_that_they_were_trained_with() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.importers.paddle_writer import pdiparams, tensor_record
-from training.importers.paddle_files import MAX_FILE_BYTES, read_pdiparams, read_pdparams
+from training.importers.paddle_files import MAX_FILE_BYTES, read_info, read_pdiparams, read_pdparams
 from training.importers.pickled import NotAWeightFile
 
 TENSORS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(300, np.float32), np.float32(7).reshape(())]
@@ -117,3 +117,14 @@ def test_changed_pdiparams_are_read_or_refused_and_nothing_else(
     except NotAWeightFile:
         return
     assert sum(tensor.nbytes for tensor in tensors) <= len(data)
+
+
+def test_the_names_beside_an_inference_file_are_read(tmp_path: Path) -> None:
+    noted = {
+        "conv2d_0.w_0": {"structured_name": "base_model.conv.weight", "stop_gradient": False, "trainable": True},
+        "buffer_0": {"stop_gradient": True},
+    }
+    names = read_info(written(tmp_path, pickle.dumps(noted, protocol=2), "x.pdiparams.info"))
+    assert names == {"base_model.conv.weight": "conv2d_0.w_0", "buffer_0": "buffer_0"}
+    with pytest.raises(NotAWeightFile, match=r"'conv2d_0\.w_0' has no structured name"):
+        read_info(written(tmp_path, pickle.dumps({"conv2d_0.w_0": 3}, protocol=2), "x.pdiparams.info"))
