@@ -1,5 +1,7 @@
 """Small functions on tensors that heads and losses share."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -18,3 +20,9 @@ def full_precision(values: Tensor) -> Tensor:
 def class_numbers(labels: Tensor) -> Tensor:
     """Labels ``(N,)`` of ``(N,)`` or ``(N, 1)``."""
     return labels.reshape(len(labels))
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A block in which operations keep the precision of their inputs."""
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

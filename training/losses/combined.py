@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from training.losses.registry import LOSSES
+from training.numerics import without_autocast
 
 
 class CombinedLoss(nn.Module):
@@ -45,7 +45,7 @@ class CombinedLoss(nn.Module):
         Raises:
             ValueError: if a loss gives one value per picture (``reduction: none``).
         """
-        with torch.autocast(labels.device.type, enabled=False):
+        with without_autocast(labels.device):
             values = {name: self.weights[name] * loss(outputs, labels) for name, loss in self.losses.items()}
         for name, value in values.items():
             if value.ndim:

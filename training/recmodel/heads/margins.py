@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from training.numerics import class_numbers, full_precision, unit
+from training.numerics import class_numbers, full_precision, unit, without_autocast
 from training.recmodel.attributes import Attribute, start
 from training.recmodel.heads.registry import HEADS
 
@@ -31,7 +31,7 @@ class MarginHead(nn.Module, ABC):
 
         In evaluation mode or without labels: the plain cosines, without margin and scale.
         """
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features.device):
             vectors = full_precision(features.flatten(1))
             cosines = self.cosines(unit(vectors))
             if labels is None or not self.training:
