@@ -7,6 +7,8 @@ import typer
 
 from training.data.pictures import shared_data
 from training.export.sources import Sources, folder_sources, shared_sources
+from training.presets import find_config
+from training.registry import UnknownName
 
 RunOption = Annotated[Path, typer.Option(help="Run folder.")]
 DataOption = Annotated[Path | None, typer.Option(help="FOLDER/label/picture.jpg; the shared data folder if left out.")]
@@ -14,8 +16,22 @@ OthersOption = Annotated[
     Path | None, typer.Option(help="With --data: pictures of other things, in the same form, for retention and cohort.")
 ]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of PyTorch.")]
+
+
+def config_file(written: str) -> Path:
+    """The file of a configuration or preset.
+
+    Raises:
+        typer.BadParameter: if there is no such thing.
+    """
+    try:
+        return find_config(written)
+    except UnknownName as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 ConfigOption = Annotated[
-    Path | None, typer.Option("-c", "--config", exists=True, dir_okay=False, help="Configuration (YAML).")
+    Path | None, typer.Option("-c", "--config", parser=config_file, help="Configuration: a YAML file, or a preset.")
 ]
 OverrideOption = Annotated[
     list[str] | None,

@@ -125,6 +125,7 @@ class LossSection(Section):
 
     meaningless: ClassVar[Mapping[str, str]] = {"Eval": "evaluation measures what Metric.Eval says"}
     Train: NamedList = Field(min_length=1)
+    single_weight_ignored: bool = Field(default=False, description="A loss alone counts with weight 1, as it did.")
 
 
 class Source(Section):

@@ -49,7 +49,7 @@ def build_task(config: Config) -> tuple[RecTask, PictureDataset]:
         start_from(model, settings.pretrained_model)
     task = RecTask(
         model,
-        CombinedLoss(config.Loss.Train),
+        CombinedLoss(config.Loss.Train, config.Loss.single_weight_ignored),
         loader,
         config.Optimizer,
         settings.epochs,

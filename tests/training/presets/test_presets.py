@@ -15,10 +15,12 @@ from training.data.transforms.chain import build_transforms
 from training.engine.optimisers import build_optimisations
 from training.losses import CombinedLoss
 from training.presets import FOLDER, find_config, preset_names
+from training.recmodel.build import arch_section
 from training.recmodel.model import build_recmodel
 from training.registry import UnknownName
 
-NAMES = preset_names()
+NAMES = sorted(set(preset_names()) - {"folder"})
+"""Those of published recipes; ``folder`` is completed by the data."""
 QUICK = {
     "GeneralRecognition/GeneralRecognition_PPLCNet_x2_5_udml",
     "GeneralRecognitionV2/GeneralRecognitionV2_PPLCNetV2_base",
@@ -44,7 +46,7 @@ def changed(value: Any, **new: Any) -> Any:
 
 def network(config: Config, classes: int | None = None) -> nn.Module:
     """The network without start weights, perhaps with fewer classes."""
-    arch = changed(config.Arch.model_dump(exclude_unset=True), pretrained=False)
+    arch = arch_section(config, pretrained=False)
     if str((arch.get("Backbone") or {}).get("name")).startswith("timm/"):
         pytest.importorskip("timm", reason="timm is an optional package")
     for part in (arch, *[model for entry in arch.get("models", ()) for model in entry.values()]):
@@ -144,6 +146,6 @@ def test_a_preset_is_found_by_name_and_by_the_path_that_it_had(tmp_path: Path) -
     assert find_config("Vehicle/PPLCNet_2.5x_ReID") == FOLDER / "Vehicle/PPLCNet_2.5x_ReID.yaml"
     own = tmp_path / "own.yaml"
     own.write_text("Global: {}\n", encoding="utf-8")
-    assert find_config(own) == own
+    assert find_config(str(own)) == own
     with pytest.raises(UnknownName, match="Vehicle/ResNet50_ReID"):
         find_config("Vehicle/ResNet50_ReId.yml")
