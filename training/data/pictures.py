@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 FOLDS = 3
@@ -30,9 +30,9 @@ class Picture:
     group: str | None = None
 
     def open(self) -> Image.Image:
-        """Decode the file as RGB."""
+        """Decode the file as RGB, upright (EXIF orientation applied), as serving does."""
         with Image.open(self.path) as image:
-            return image.convert("RGB")
+            return ImageOps.exif_transpose(image).convert("RGB")
 
 
 @dataclass(frozen=True)

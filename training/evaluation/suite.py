@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from training.data.adapters import DATASETS
 from training.data.labels import LabelledSet
@@ -25,6 +25,13 @@ class SuiteSet(BaseModel):
     name: str
     query: dict[str, Any]
     gallery: dict[str, Any] | None = Field(default=None, description="Left out: the queries are their own gallery.")
+
+    @field_validator("query", "gallery")
+    @classmethod
+    def _named(cls, section: dict[str, Any] | None) -> dict[str, Any] | None:
+        if section is not None and not isinstance(section.get("name"), str):
+            raise ValueError("say which reader it is, for example name: FolderDataset")
+        return section
 
 
 class Suite(BaseModel):

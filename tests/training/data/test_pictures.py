@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.training.pictures import draw_folder
 from training.data.augment import Augmentation, random_quad, random_view
-from training.data.pictures import SEEN_FOLDS, folder_pictures, grocery, grocery_classes
+from training.data.pictures import SEEN_FOLDS, Picture, folder_pictures, grocery, grocery_classes
 from training.data.select import split_by_label, spread
 
 
@@ -80,3 +80,11 @@ def test_a_spread_takes_from_every_label_before_it_takes_more_of_one(tmp_path: P
         [*{p.label for p in pictures}, spread(pictures, 1)[0].label]
     )
     assert len(spread(pictures, 99)) == 12
+
+
+def test_pictures_are_opened_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (20, 10), (255, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    assert Picture(tmp_path / "turned.jpg", "x").open().size == (10, 20)

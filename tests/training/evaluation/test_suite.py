@@ -78,6 +78,7 @@ def test_the_table_has_recall_and_map_in_percent() -> None:
     [
         ("sets: []", "sets"),
         ("sets: [{name: x, query: {name: FolderDataset}, colour: blue}]", "colour"),
+        ("sets: [{name: x, query: {image_root: here}}]", "FolderDataset"),
         ("sets: [", "cannot be read"),
     ],
 )
