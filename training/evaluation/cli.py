@@ -33,6 +33,7 @@ from training.evaluation.suite import (
 )
 from training.export.recmodel import evaluation_ops
 from training.options import ConfigOption, OverrideOption, ThreadsOption
+from training.recmodel.build import torch_device
 from training.recmodel.cli_train import read_config, sentences
 from training.recmodel.evaluate import configured_evaluation
 from training.recmodel.model import inference
@@ -75,7 +76,7 @@ def eval_config(
         evaluate = configured_evaluation(settings, classes)
         if evaluate is None:
             raise ValueError("nothing to measure: DataLoader.Eval or Metric.Eval is missing in the configuration")
-        figures = evaluate(model)
+        figures = evaluate(model.to(torch_device(settings.Global.device)))
     shown = ", ".join(f"{name}: {value:.5f}" for name, value in figures.items())
     console.print(f"[Eval][Epoch 0][Avg]{shown}", markup=False, highlight=False, soft_wrap=True)
 
@@ -156,7 +157,8 @@ def _model(bundle: Path | None, run: Path | None, variant: str) -> _Model:
         raise ValueError("give either --bundle or --run")
     if run is not None:
         settings = config_of_run(run)
-        embed = network_embedder(inference(restored(settings)), evaluation_ops(settings))
+        served = inference(restored(settings)).to(torch_device(settings.Global.device))
+        embed = network_embedder(served, evaluation_ops(settings))
         weights = (run_checkpoint(run) / WEIGHTS).read_bytes()
         return _Model(run.name, f"weights:{hashlib.sha256(weights).hexdigest()}", embed)
     assert bundle is not None

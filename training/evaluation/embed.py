@@ -86,12 +86,14 @@ def network_embedder(features: nn.Module, ops: Ops, batch: int = 32) -> Embedder
     """Embed with a network and the transforms of its evaluation.
 
     Args:
-        features: normalised pictures ``(N, 3, H, W)`` to features ``(N, dim)``, in evaluation mode.
+        features: normalised pictures ``(N, 3, H, W)`` to features ``(N, dim)``, in evaluation mode; works where its
+            parameters are.
     """
+    device = next(features.parameters()).device
 
     @torch.inference_mode()
     def run(items: Sequence[Item]) -> NDArray[np.float32]:
-        return F.normalize(features(stack(items).images)).numpy()
+        return F.normalize(features(stack(items).images.to(device))).cpu().numpy()
 
     def embed(pictures: Sequence[Picture]) -> Pool:
         dataset = PictureDataset(labelled_set(pictures), ops)
