@@ -22,8 +22,8 @@ class MultiScaleSampler:
         drop_last: leave out the last, short batch.
         seed: of order and sizes.
         rank: of this process.
-        world_size: number of processes; all have the same size at one step. If the last batch has fewer pictures
-            than there are processes, some are repeated.
+        world_size: number of processes; all have the same size at one step. A last batch of fewer than two pictures
+            each is joined with the one before; only if there are fewer pictures than processes are some repeated.
 
     Raises:
         ValueError: if a parameter is not possible.
@@ -50,7 +50,8 @@ class MultiScaleSampler:
         self.pairs = [(w, h, max(1, round(area / (w * h)))) for w, h in (sides if is_training else sides[:1])]
         self._count, self._shuffle = len(labels), shuffle
         self._seed, self._rank, self._world = seed, rank, world_size
-        self._plan = self._planned(drop_last)
+        self._drop_last = drop_last
+        self._plan = self._planned()
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -64,19 +65,22 @@ class MultiScaleSampler:
         pictures = np.arange(self._count)
         if self._shuffle:
             pictures = generator(self._seed, epoch, 1).permutation(pictures)
-        start = 0
-        for _, _, count in self._order(epoch):
-            batch = pictures[start : start + count * self._world]
+        order, start = self._order(epoch), 0
+        for position, (_, _, count) in enumerate(order, 1):
+            rest = position == len(order) and not self._drop_last
+            batch = pictures[start : None if rest else start + count * self._world]
             start += count * self._world
             yield share_of(np.resize(batch, max(len(batch), self._world)), self._rank, self._world)
 
-    def _planned(self, drop_last: bool) -> list[tuple[int, int, int]]:
+    def _planned(self) -> list[tuple[int, int, int]]:
         """The scale of each batch in epoch 0: drawn until all pictures are used."""
         rng, plan, left = generator(self._seed, 0, 2), [], self._count
         while left > 0:
             plan.append(self.pairs[rng.integers(len(self.pairs))])
             left -= plan[-1][2] * self._world
-        return plan[:-1] if drop_last and left < 0 and len(plan) > 1 else plan
+        last = left + plan[-1][2] * self._world
+        spare = left < 0 if self._drop_last else last < 2 * self._world
+        return plan[:-1] if spare and len(plan) > 1 else plan
 
     def _order(self, epoch: int) -> list[tuple[int, int, int]]:
         """The plan in this epoch's order. The last stays last: it is the one that may be short."""

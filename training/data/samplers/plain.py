@@ -12,9 +12,10 @@ from training.data.samplers.base import SAMPLERS, generator, share_of
 class DistributedBatchSampler:
     """Every picture exactly once an epoch over all ranks, shuffled or in order.
 
-    Without ``drop_last`` the last, short batch is kept. Every rank needs a picture for it: where it has fewer pictures
-    than there are ranks, it takes some from the batch before; only if there are fewer pictures than ranks and batches
-    need are some repeated. With ``drop_last`` a short batch is left out, except if it is the only one.
+    Without ``drop_last`` the last, short batch is kept. Every rank gets at least two pictures of it, as batch
+    normalisation needs: they are taken from the batch before or, where that is too small itself, the two are joined.
+    Only if there are fewer pictures than ranks are some repeated. With ``drop_last`` a short batch is left out, except
+    if it is the only one.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class DistributedBatchSampler:
     ) -> None:
         self._count = len(labels)
         self._shuffle, self._seed, self._rank, self._world = shuffle, seed, rank, world_size
-        self._ends = batch_ends(self._count, batch_size * world_size, world_size, drop_last)
+        self._ends = batch_ends(self._count, batch_size, world_size, drop_last)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -44,17 +45,24 @@ class DistributedBatchSampler:
             yield share_of(order[start:end], self._rank, self._world)
 
 
-def batch_ends(count: int, size: int, world_size: int, drop_last: bool) -> list[int]:
-    """Where each batch of all ranks ends in the order of the epoch; each has at least ``world_size`` pictures."""
-    if count == 0:
-        raise ValueError("there are no pictures to sample from")
+def batch_ends(count: int, batch_size: int, world_size: int, drop_last: bool) -> list[int]:
+    """Where each batch of all ranks ends in the order of the epoch; see ``DistributedBatchSampler``.
+
+    Raises:
+        ValueError: without any picture, or if the batch size is not positive.
+    """
+    if count == 0 or batch_size < 1:
+        raise ValueError(
+            f"there are no pictures to sample from, or no batches: {count} pictures, batches of {batch_size}"
+        )
+    size = batch_size * world_size
     ends = [*range(size, count + 1, size)]
-    if count % size == 0 or (drop_last and ends):
+    short = count % size
+    if short == 0 or (drop_last and ends):
         return ends
-    missing = world_size - count % size
-    if missing > 0:
-        if ends and size - missing >= world_size:
-            ends[-1] -= missing
-        else:
-            count += missing
-    return [*ends, count]
+    fewest = min(2, batch_size) * world_size
+    if short >= fewest or not ends:
+        return [*ends, max(count, world_size)]
+    if size - (fewest - short) >= fewest:
+        return [*ends[:-1], count - fewest, count]
+    return [*ends[:-1], count]

@@ -30,7 +30,7 @@ class ClassWeightedSampler:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._ends = batch_ends(len(labels), batch_size * world_size, world_size, drop_last)
+        self._ends = batch_ends(len(labels), batch_size, world_size, drop_last)
         _, inverse = np.unique(np.asarray(labels), return_inverse=True)
         weights = np.bincount(inverse)[inverse] ** -float(power)
         self.probabilities = weights / weights.sum()

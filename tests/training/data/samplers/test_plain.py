@@ -21,12 +21,16 @@ def ranks(count: int, batch: int, world: int, epoch: int = 0, **options: bool) -
 def test_every_picture_comes_once_and_no_rank_is_without(count: int, batch: int, world: int, shuffle: bool) -> None:
     found = ranks(count, batch, world, shuffle=shuffle)
     assert len({len(each) for each in found}) == 1
-    assert all(one for each in found for one in each)
     everything = sorted(chain.from_iterable(chain.from_iterable(found)))
     assert set(everything) == set(range(count))
-    if count >= world * len(found[0]):
+    if count >= world:
         assert everything == list(range(count))
-    assert all(len(one) <= batch for each in found for one in each)
+    sizes = [[len(one) for one in each] for each in found]
+    assert {size for each in sizes for size in each[:-2]} <= {batch}
+    assert max(max(each) for each in sizes) <= (batch if batch > 3 else 2 * batch)
+    if count >= 2 * world:
+        assert min(min(each) for each in sizes) >= min(2, batch)
+    assert all(abs(a - b) <= 1 for each in sizes for a, b in zip(each, sizes[0], strict=True))
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 4))
@@ -47,6 +51,13 @@ def test_order_changes_with_the_epoch_and_not_between_runs() -> None:
     assert ranks(20, 4, 1, epoch=1, shuffle=True) == ranks(20, 4, 1, epoch=1, shuffle=True)
     assert ranks(20, 4, 1, epoch=1, shuffle=True) != ranks(20, 4, 1, epoch=2, shuffle=True)
     assert ranks(6, 4, 1)[0] == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_a_batch_of_one_is_avoided() -> None:
+    assert ranks(9, 4, 1)[0] == [[0, 1, 2, 3], [4, 5, 6], [7, 8]]
+    assert ranks(5, 2, 1)[0] == [[0, 1], [2, 3, 4]]
+    assert ranks(3, 1, 2) == [[[0, 1]], [[2]]]
+    assert ranks(3, 1, 1)[0] == [[0], [1], [2]]
 
 
 def test_nothing_to_sample_is_an_error() -> None:
