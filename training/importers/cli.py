@@ -1,22 +1,22 @@
 """The command that turns official weights into a bundle."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
 
 from kenspeckle.crop import CropRule
-from training.config.reading import read_yaml
+from training.config.schema import Config, load_config
 from training.export.cli import Fp16Option, Int8Option, precisions, report
 from training.export.extractor import Trained, make_extractor
-from training.export.network import EmbeddingNetwork
-from training.importers.official import OFFICIAL, import_recmodel, imported_arch, official_arch
-from training.options import BundleOption, DataOption, OthersOption, ThreadsOption, sources_of
-from training.recmodel.model import inference
+from training.export.recmodel import trained_of
+from training.importers.networks import import_recmodel, imported_arch
+from training.options import BundleOption, DataOption, OthersOption, ThreadsOption, config_file, sources_of
+from training.recmodel.build import arch_section
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIDE = 224
+TERMS = "What the imported weights were trained on, and under what terms, is for whoever imports them to say."
 
 app = typer.Typer()
 
@@ -24,9 +24,10 @@ app = typer.Typer()
 @app.command()
 def import_paddle(
     weights: Annotated[Path, typer.Argument(help=".pdparams (training) or .pdiparams (inference) file.", exists=True)],
+    config: Annotated[
+        Path, typer.Option("-c", "--config", parser=config_file, help="YAML or preset that it was trained with.")
+    ],
     out: BundleOption,
-    model: Annotated[str | None, typer.Option(help=f"Official model: {', '.join(OFFICIAL)}.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Or the YAML that the weights were trained with.")] = None,
     data: DataOption = None,
     others: OthersOption = None,
     name: Annotated[str, typer.Option(help="Name of the model.")] = "imported-extractor",
@@ -39,46 +40,29 @@ def import_paddle(
 
     Cohort and calibrator come from --data and --others, which are pictures of your own.
 
-    Example: python -m training import-paddle best_model.pdparams --model PP-ShiTuV2 --data shop --others anything
-    --out bundles/shitu
+    Example: python -m training import-paddle best_model.pdparams
+    -c GeneralRecognitionV2/GeneralRecognitionV2_PPLCNetV2_base --data shop --others anything --out bundles/shitu
     """
     torch.set_num_threads(threads)
-    if (model is None) == (config is None):
-        raise typer.BadParameter("give --model or --config")
+    command = f"python -m training import-paddle {weights} -c {config} --out {out}"
     try:
-        arch, width, height = _arch(model, config)
-        network = import_recmodel(weights, arch)
-    except (ValueError, KeyError, OSError) as error:
-        raise typer.BadParameter(str(error)) from error
-    served = inference(network)
-    features = served(torch.zeros(1, 3, height, width))
-    trained = Trained(
-        network=EmbeddingNetwork(served, mean=IMAGENET_MEAN, std=IMAGENET_STD),
-        name=name,
-        version=version,
-        width=width,
-        height=height,
-        dim=features.shape[1],
-        summary=f"Weights of the old stack ({weights.name}, {arch['Backbone']['name']}), not trained further.",
-        recipe={"Arch": imported_arch(arch)},
-        interpolation="bilinear",
-        crop=CropRule(margin=0),
-        limits=["What the imported weights were trained on, and under what terms, is for whoever imports them to say."],
-    )
-    command = f"python -m training import-paddle {weights} --out {out}"
-    try:
+        trained = imported(weights, load_config(config)[0], name, version)
         bundle = make_extractor(trained, sources_of(data, others), out, command, precisions(fp16, int8))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     report(bundle)
 
 
-def _arch(model: str | None, config: Path | None) -> tuple[dict[str, Any], int, int]:
-    """``Arch`` section, width and height of the input."""
-    if config is None:
-        return official_arch(str(model)), SIDE, SIDE
-    content = read_yaml(config)
-    if not isinstance(content.get("Arch"), dict) or "Backbone" not in content["Arch"]:
-        raise ValueError(f"{config} has no Arch section with a Backbone")
-    _, height, width = (content.get("Global") or {}).get("image_shape", (3, SIDE, SIDE))
-    return content["Arch"], width, height
+def imported(weights: Path, config: Config, name: str, version: str) -> Trained:
+    """The network of ``config`` with the weights of a file, fed as the old stack fed it: whole boxes, bilinear."""
+    arch = imported_arch(arch_section(config, pretrained=False))
+    trained = trained_of(import_recmodel(weights, arch), config, name, version)
+    return dataclasses.replace(
+        trained,
+        summary=f"Weights of the old stack ({weights.name}, {arch['Backbone']['name']}), not trained further.",
+        recipe={"Arch": arch},
+        interpolation="bilinear",
+        crop=CropRule(margin=0),
+        seeds=(),
+        limits=[*trained.limits, TERMS],
+    )

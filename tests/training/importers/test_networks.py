@@ -25,13 +25,28 @@ from tests.training.pictures import draw_folder
 from tests.training.shared import SHARED, fixtures
 from training.cli import app
 from training.importers.internal_names import internal_names
-from training.importers.official import OFFICIAL, import_recmodel, imported_arch
+from training.importers.networks import import_recmodel, imported_arch
 from training.importers.pickled import NotAWeightFile
 from training.importers.state import torch_name, torch_state
+from training.presets import preset
 from training.recmodel.model import RecModel, build_recmodel
 
 PUBLISHED = Path(__file__).parent / "published_features.npz"
-RESNET = {**OFFICIAL["cartoon"], "Neck": {"name": "FC", "embedding_size": 2048, "class_num": 512}}
+V1 = {
+    "Backbone": {"name": "PPLCNet_x2_5"},
+    "BackboneStopLayer": {"name": "flatten"},
+    "Neck": {"name": "FC", "embedding_size": 1280, "class_num": 512},
+}
+V2 = {
+    "Backbone": {"name": "PPLCNetV2_base_ShiTu", "class_expand": 512},
+    "BackboneStopLayer": {"name": "flatten"},
+    "Neck": {"name": "BNNeck", "num_features": 512},
+}
+RESNET = {
+    "Backbone": {"name": "ResNet50"},
+    "BackboneStopLayer": {"name": "flatten"},
+    "Neck": {"name": "FC", "embedding_size": 2048, "class_num": 512},
+}
 SMALL = {
     "Backbone": {"name": "PPLCNet_x0_25", "class_expand": 16},
     "BackboneStopLayer": {"name": "flatten"},
@@ -90,7 +105,7 @@ def outputs(model: RecModel, images: NDArray[np.floating[Any]]) -> Arrays:
 
 @pytest.mark.parametrize(
     ("name", "arch"),
-    [("PP-ShiTuV1", OFFICIAL["PP-ShiTuV1"]), ("PP-ShiTuV2", OFFICIAL["PP-ShiTuV2"]), ("ResNet50", RESNET)],
+    [("PP-ShiTuV1", V1), ("PP-ShiTuV2", V2), ("ResNet50", RESNET)],
 )
 def test_whole_networks_give_the_published_features(name: str, arch: dict[str, Any], tmp_path: Path) -> None:
     published = np.load(PUBLISHED)
@@ -127,7 +142,7 @@ PARITY = "extractor_pplcnetv2_base_shitu"
 @pytest.mark.shared
 @pytest.mark.parametrize("suffix", [".pdparams", ".pdiparams"])
 def test_the_official_extractor_gives_the_official_embeddings(rules: ModuleType, suffix: str, tmp_path: Path) -> None:
-    arrays, arch = rules.make(PARITY), OFFICIAL["PP-ShiTuV2"]
+    arrays, arch = rules.make(PARITY), V2
     path = written(arrays, tmp_path / "x.pdparams")
     if suffix == ".pdiparams":
         path = inference_file(rules, import_recmodel(path, arch), tmp_path / "x.pdiparams")
@@ -168,7 +183,7 @@ def inference_file(rules: ModuleType, fused: RecModel, path: Path) -> Path:
 
 @pytest.mark.shared
 def test_layers_are_numbered_as_the_official_network_numbers_them(rules: ModuleType) -> None:
-    arch = OFFICIAL["PP-ShiTuV2"]
+    arch = V2
     model = build_recmodel(arch)
     assert isinstance(model, RecModel)
     ours = internal_names(model, arch["Backbone"])
@@ -236,6 +251,9 @@ def test_imported_networks_have_the_dropout_that_they_were_trained_with() -> Non
     imported = imported_arch({**SMALL, "Head": {"name": "FC"}, "infer_output_key": "features"})
     assert imported["Backbone"] == {"name": "PPLCNet_x0_25", "class_expand": 16, "dropout_downscale_in_infer": True}
     assert "Head" not in imported
+    both = [{"Teacher": RESNET}, {"Student": SMALL}]
+    assert imported_arch({"name": "DistillationModel", "models": both}) == imported_arch(SMALL)
+    assert imported_arch({"models": both, "infer_model_name": "Teacher"}) == RESNET
     assert imported_arch(RESNET) == RESNET
 
 
@@ -279,9 +297,14 @@ def run_import(tmp_path: Path) -> Any:
     weights = written(paddle_arrays(source), tmp_path / "best.pdparams")
     things = draw_folder(tmp_path / "things", 4, 4, seed=0, side=40)
     others = draw_folder(tmp_path / "others", 4, 4, seed=1, side=40)
-    arch = {**SMALL, "Backbone": {**SMALL["Backbone"], "pretrained": True}, "Head": {"name": "ArcMargin"}}
-    content = yaml.safe_dump({"Global": {"image_shape": [3, 32, 64]}, "Arch": arch})
-    (tmp_path / "old.yaml").write_text(content, encoding="utf-8")
+    content = yaml.safe_load(preset("GeneralRecognition/GeneralRecognition_PPLCNet_x2_5").read_text(encoding="utf-8"))
+    content["Arch"] |= {**SMALL, "Backbone": {**SMALL["Backbone"], "pretrained": True}}
+    content["Arch"]["Head"]["embedding_size"] = 8
+    for op in content["DataLoader"]["Eval"]["Query"]["dataset"]["transform_ops"]:
+        if "ResizeImage" in op:
+            op["ResizeImage"]["size"] = [64, 32]
+    content["DataLoader"]["Eval"]["Gallery"] = content["DataLoader"]["Eval"]["Query"]
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def run(*arguments: str) -> Any:
         given = ["import-paddle", str(weights), "--out", str(tmp_path / "bundle"), *arguments]
@@ -291,7 +314,7 @@ def run_import(tmp_path: Path) -> Any:
 
 
 def test_the_command_makes_a_verified_bundle(run_import: Any, tmp_path: Path) -> None:
-    result = run_import("--config", str(tmp_path / "old.yaml"))
+    result = run_import("-c", str(tmp_path / "old.yaml"))
     assert result.exit_code == 0, result.output
     card = read_bundle(tmp_path / "bundle").card
     assert (card.input.width, card.input.height, card.output.dim) == (64, 32, 8)
@@ -299,17 +322,14 @@ def test_the_command_makes_a_verified_bundle(run_import: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("config", "message"),
     [
-        ((), "give --model or --config"),
-        (("--model", "PP-ShiTuV3"), "did you mean PP-ShiTuV"),
-        (("--model", "PP-ShiTuV1"), "was it trained with this Arch"),
+        ("GeneralRecognitionV3", "unknown configuration file or preset"),
+        ("GeneralRecognition/GeneralRecognition_PPLCNet_x2_5", "was it trained with this Arch"),
     ],
 )
-def test_what_cannot_be_imported_is_said_without_a_traceback(
-    run_import: Any, arguments: tuple[str, ...], message: str
-) -> None:
-    result = run_import(*arguments)
+def test_what_cannot_be_imported_is_said_without_a_traceback(run_import: Any, config: str, message: str) -> None:
+    result = run_import("-c", config)
     assert result.exit_code == 2
     assert message in " ".join(result.output.replace("│", " ").split())
 
@@ -320,7 +340,7 @@ def test_a_hostile_file_is_refused_by_the_command_and_executes_nothing(run_impor
             return Path.touch, (tmp_path / "made",)
 
     (tmp_path / "best.pdparams").write_bytes(pickle.dumps({"conv1.conv.weight": Evil()}, protocol=4))
-    result = run_import("--model", "PP-ShiTuV1")
+    result = run_import("-c", "GeneralRecognition/GeneralRecognition_PPLCNet_x2_5")
     assert result.exit_code == 2
     assert "nothing was executed" in " ".join(result.output.replace("│", " ").split())
     assert not (tmp_path / "made").exists()

@@ -1,10 +1,10 @@
-"""Official networks by name, and Paddle's files as networks."""
+"""Paddle's weight files as networks."""
 
 import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -15,57 +15,22 @@ from training.importers.state import torch_name, torch_state, torch_tensor
 from training.recmodel.backbones import BACKBONES
 from training.recmodel.fuse import fuse
 from training.recmodel.model import RecModel, build_recmodel
-from training.registry import UnknownName
 
-OFFICIAL: dict[str, dict[str, Any]] = {
-    "PP-ShiTuV2": {
-        "Backbone": {"name": "PPLCNetV2_base_ShiTu", "class_expand": 512},
-        "BackboneStopLayer": {"name": "flatten"},
-        "Neck": {"name": "BNNeck", "num_features": 512},
-    },
-    "PP-ShiTuV1": {
-        "Backbone": {"name": "PPLCNet_x2_5"},
-        "BackboneStopLayer": {"name": "flatten"},
-        "Neck": {"name": "FC", "embedding_size": 1280, "class_num": 512},
-    },
-    "vehicle-reid": {
-        "Backbone": {"name": "ResNet50_last_stage_stride1"},
-        "BackboneStopLayer": {"name": "avg_pool"},
-        "Neck": {"name": "VehicleNeck", "in_channels": 2048, "out_channels": 512},
-    },
-    "logo": {
-        "Backbone": {"name": "ResNet50_last_stage_stride1"},
-        "BackboneStopLayer": {"name": "avg_pool"},
-        "Neck": {"name": "VehicleNeck", "in_channels": 2048, "out_channels": 512},
-    },
-    "cartoon": {"Backbone": {"name": "ResNet50"}, "BackboneStopLayer": {"name": "flatten"}},
-    "product": {
-        "Backbone": {"name": "ResNet50_vd"},
-        "BackboneStopLayer": {"name": "flatten"},
-        "Neck": {"name": "FC", "embedding_size": 2048, "class_num": 512},
-    },
-}
-"""``Arch`` sections of the official recognition models, without their heads."""
 DROPOUT = "dropout_downscale_in_infer"
 
 
 def imported_arch(arch: Mapping[str, Any]) -> dict[str, Any]:
-    """``arch`` as weights of the old stack need it: no head, no start weights, the old dropout where there is one."""
+    """``arch`` as weights of the old stack need it: no head, no start weights, the old dropout where there is one.
+
+    Of a distillation the model that is exported, ``infer_model_name``.
+    """
+    if arch.get("models"):
+        models = {name: inner for entry in arch["models"] for name, inner in entry.items()}
+        arch = models[arch.get("infer_model_name", "Student")]
     backbone = {key: value for key, value in arch["Backbone"].items() if key not in ("pretrained", "use_ssld")}
     if DROPOUT in inspect.signature(BACKBONES.get(backbone["name"])).parameters:
         backbone[DROPOUT] = True
     return {**{key: value for key, value in arch.items() if key not in ("Head", "Backbone")}, "Backbone": backbone}
-
-
-def official_arch(name: str) -> dict[str, Any]:
-    """The ``Arch`` section of an official model.
-
-    Raises:
-        UnknownName: with the near names.
-    """
-    if name not in OFFICIAL:
-        raise UnknownName("official model", name, list(OFFICIAL))
-    return OFFICIAL[name]
 
 
 def import_recmodel(weights: Path, arch: Mapping[str, Any]) -> RecModel:
@@ -77,11 +42,10 @@ def import_recmodel(weights: Path, arch: Mapping[str, Any]) -> RecModel:
 
     Raises:
         NotAWeightFile: if the file is broken, or does not hold this network.
-        ValueError: for another kind of file, or an ``arch`` that is no RecModel.
+        ValueError: for another kind of file.
     """
-    model = build_recmodel(imported_arch(arch))
-    if not isinstance(model, RecModel):
-        raise ValueError("Arch has to be a RecModel: give the section of the student")
+    arch = imported_arch(arch)
+    model = cast(RecModel, build_recmodel(arch))
     if weights.suffix == ".pdparams":
         state = torch_state(read_pdparams(weights).arrays)
         _load(model, state, weights)
