@@ -11,8 +11,9 @@ from kenspeckle.geometry import clip_boxes, expand_boxes
 
 Interpolation = Literal["bilinear", "bicubic", "halved-bilinear", "halved-bicubic"]
 """Filter of a resize, with antialiasing when shrinking. The halved ones first halve the picture, by the mean of 2 x 2
-pixels, as often as it stays at least as large as what is wanted: several times cheaper for large photos, and the same
-as the plain ones where nothing shrinks to less than half."""
+pixels, as often as the box stays at least as large as what is wanted, then reduce a side that is still twice as long or
+longer by means of whole pixels: several times cheaper for large photos, and the same as the plain ones where nothing
+shrinks to half or less."""
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _HALVED = "halved-"
@@ -48,14 +49,15 @@ class Pyramid:
         self, box: tuple[float, float, float, float], width: int, height: int, interpolation: Interpolation
     ) -> NDArray[np.uint8]:
         """Stretch ``box`` (in the picture's pixels) to ``(height, width, 3) uint8``."""
-        level = 0
-        if interpolation.startswith(_HALVED):
-            shrinks = min((box[2] - box[0]) / width, (box[3] - box[1]) / height)
-            while shrinks >= 2 << level:
-                level += 1
-        x0, y0, x1, y1 = (edge / (1 << level) for edge in box)
         filter_ = _RESAMPLING[interpolation.removeprefix(_HALVED)]
-        return np.asarray(self._level(level).resize((width, height), filter_, box=(x0, y0, x1, y1)))
+        if not interpolation.startswith(_HALVED):
+            return np.asarray(self.image.resize((width, height), filter_, box))
+        shrinks, level = min((box[2] - box[0]) / width, (box[3] - box[1]) / height), 0
+        while shrinks >= 2 << level:
+            level += 1
+        x0, y0, x1, y1 = (edge / (1 << level) for edge in box)
+        half = self._level(level).resize((width, height), filter_, (x0, y0, x1, y1), reducing_gap=1.0)
+        return np.asarray(half)
 
     def _level(self, number: int) -> Image.Image:
         while len(self._levels) <= number:

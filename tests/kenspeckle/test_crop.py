@@ -78,9 +78,19 @@ def test_a_halved_crop_is_cut_from_the_smallest_half_that_is_large_enough() -> N
     np.testing.assert_array_equal(crop, np.asarray(expected))
 
 
+def test_of_a_long_box_only_the_long_side_is_reduced() -> None:
+    picture = textured(40, 360)
+    thirds = np.asarray(picture).reshape(120, 3, 40, 3).astype(float).mean(axis=1)
+    crop = crop_boxes(picture, [[0, 0, 40, 360]], CropRule(margin=0), 30, 112, "halved-bilinear")[0]
+    expected = Image.fromarray(thirds.round().astype(np.uint8)).resize((30, 112), Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(crop.astype(int), np.asarray(expected), atol=1)
+    plain = crop_boxes(picture, [[0, 0, 40, 360]], CropRule(margin=0), 30, 112, "bilinear")[0]
+    assert np.abs(crop.astype(int) - plain).max() > 1
+
+
 @pytest.mark.parametrize("filter_", ["bilinear", "bicubic"])
 def test_what_shrinks_to_more_than_half_is_the_same_halved_or_not(filter_: str) -> None:
-    picture, boxes = textured(120, 90), [[3.5, 4.25, 60.0, 59.9], [0, 0, 20, 31], [0, 0, 120, 55]]
+    picture, boxes = textured(120, 90), [[3.5, 4.25, 60.0, 59.9], [0, 0, 20, 31], [0, 0, 59, 55]]
     plain = crop_boxes(picture, boxes, CropRule(margin=0), 30, 28, filter_)
     np.testing.assert_array_equal(crop_boxes(picture, boxes, CropRule(margin=0), 30, 28, f"halved-{filter_}"), plain)
 
@@ -103,4 +113,4 @@ def test_halves_are_made_once_and_give_what_a_fresh_picture_gives() -> None:
     for box, crop in zip(boxes, together, strict=True):
         np.testing.assert_array_equal(crop_boxes(picture, [box], rule, 32, 32, "halved-bilinear")[0], crop)
     with mock.patch.object(Image.Image, "reduce", side_effect=AssertionError("halved again")):
-        crop_boxes(shared, boxes, rule, 32, 32, "halved-bilinear")
+        crop_boxes(shared, [[0, 0, 300, 200], [0, 0, 150, 120]], CropRule(margin=0), 60, 50, "halved-bilinear")
