@@ -19,9 +19,10 @@ from training.picodet.evaluation.measure import measurements
 from training.picodet.evaluation.report import write_report
 from training.picodet.export import export_onnx
 from training.picodet.model import PicoDet
+from training.picodet.old_yaml import open_recipe
 from training.picodet.package import REPOSITORY, evaluation_table, make_bundle, with_evaluation
 from training.picodet.presets import S
-from training.picodet.recipe import Recipe, read_recipe, training_pictures, validation_pictures
+from training.picodet.recipe import Recipe, training_pictures, validation_pictures
 from training.picodet.task import DetectionTask
 from training.picodet.teachers.adapter import localizer
 from training.picodet.teachers.agreement import Rule
@@ -36,7 +37,7 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), 
 app = typer.Typer(help="PicoDet: detection of main objects.", no_args_is_help=True)
 console = Console()
 
-RecipeOption = Annotated[Path, typer.Option(help="Recipe (YAML): data, network, schedule.")]
+RecipeOption = Annotated[Path, typer.Option(help="Recipe (YAML), or a detection configuration of the old stack.")]
 DataOption = Annotated[Path, typer.Option(help="Folder that the recipe's paths are relative to.")]
 
 
@@ -53,7 +54,7 @@ def train(
     """
     torch.set_num_threads(threads)
     try:
-        settings = read_recipe(recipe)
+        settings = open_recipe(recipe)
         start_processes(settings.train.loop.device)
         pictures, validation = training_pictures(settings, data), validation_pictures(settings, data)
         run_training(settings, DetectionTask(settings, pictures, validation), out)
@@ -97,7 +98,7 @@ def export(
     Example: python -m training export-picodet --run runs/detector --out models/detector
     """
     try:
-        settings = read_recipe(recipe)
+        settings = open_recipe(recipe)
         bundle = make_bundle(run, settings, training_pictures(settings, data), code_revision(), out)
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error

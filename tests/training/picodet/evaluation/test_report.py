@@ -41,4 +41,5 @@ def test_the_page_is_written_with_its_pictures(pictures, tmp_path):
     assert "<td>2<td>1<td>0.500" in page
     for name in ("grid.png", "precision-recall.png"):
         assert name in page
-        assert Image.open(tmp_path / "report" / name).width > 300
+        with Image.open(tmp_path / "report" / name) as drawn:
+            assert drawn.width > 300

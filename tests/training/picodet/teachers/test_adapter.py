@@ -128,6 +128,7 @@ def test_the_localizer_draws_the_stored_boxes():
     stored = json.loads((SHARED / "data/grocery/boxes/localizer.json").read_text())["images"]
     detect = localizer(model)
     for name in list(stored)[:3]:
-        found = detect(Image.open(SHARED / "data/grocery" / name).convert("RGB"))
+        with Image.open(SHARED / "data/grocery" / name) as photo:
+            found = detect(photo.convert("RGB"))
         np.testing.assert_allclose(found.boxes[0], stored[name]["boxes"][0], atol=1.0)
         assert found.scores[0] == pytest.approx(stored[name]["scores"][0], abs=0.02)
