@@ -86,7 +86,7 @@ def class_probabilities(
         if not 0 <= start <= end < len(counts) or factor < 0:
             raise ValueError(
                 f"PKSampler: id_list {start}..{end} (times {factor}) does not fit {len(counts)} classes; "
-                "the numbers are positions of classes in the list"
+                "the numbers are positions of classes in the list; leave out id_list and ratio for other data"
             )
         weights[start : end + 1] *= factor
     return np.asarray(weights / weights.sum())
