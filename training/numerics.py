@@ -18,7 +18,16 @@ def full_precision(values: Tensor) -> Tensor:
 
 
 def class_numbers(labels: Tensor) -> Tensor:
-    """Labels ``(N,)`` of ``(N,)`` or ``(N, 1)``."""
+    """Labels ``(N,)`` of ``(N,)`` or ``(N, 1)``.
+
+    Raises:
+        ValueError: for labels of another shape, as of mixed pictures.
+    """
+    if labels.numel() != len(labels):
+        raise ValueError(
+            f"wanted one class number per picture, got labels of shape {tuple(labels.shape)}; pictures are mixed for "
+            "CELoss alone, without a margin head"
+        )
     return labels.reshape(len(labels))
 
 

@@ -46,4 +46,4 @@ class EmlLoss(FeatureLoss):
 
 def _log_mean_exp(values: Tensor, mask: Tensor) -> Tensor:
     """ln of the mean of exp(values) under the mask, per row ``(R,)``; every row has an entry."""
-    return values.masked_fill(~mask, float("-inf")).logsumexp(dim=1) - mask.sum(dim=1).log()
+    return values.masked_fill(~mask, float("-inf")).logsumexp(dim=1) - mask.sum(dim=1).to(values.dtype).log()

@@ -11,6 +11,7 @@ from training.recmodel.backbones.build import build_backbone
 from training.recmodel.heads import HEADS
 from training.recmodel.necks import NECKS
 from training.recmodel.stop import stop_after
+from training.recmodel.teacher import TEACHERS, Teacher
 from training.recmodel.weights import load_weights, read_weights
 from training.registry import UnknownName
 
@@ -87,15 +88,16 @@ class DistillationModel(nn.Module):
     """Several RecModels that see the same pictures; outputs by the name of the model.
 
     Args:
-        models: by name.
+        models: by name; a ``Teacher`` among them gives features alone.
         frozen: names of those that are not trained; they stay in evaluation mode.
         infer_model_name: the one that is evaluated and exported.
     """
 
-    def __init__(self, models: Mapping[str, RecModel], frozen: Sequence[str], infer_model_name: str) -> None:
+    def __init__(self, models: Mapping[str, nn.Module], frozen: Sequence[str], infer_model_name: str) -> None:
         super().__init__()
-        if infer_model_name not in models:
-            raise UnknownName("model", infer_model_name, list(models))
+        served = [name for name, model in models.items() if isinstance(model, RecModel)]
+        if infer_model_name not in served:
+            raise UnknownName("model", infer_model_name, served)
         self.models = nn.ModuleDict(models)
         self.frozen = tuple(frozen)
         self.infer_model_name = infer_model_name
@@ -183,12 +185,12 @@ def build_recmodel(arch: Mapping[str, Any]) -> RecModel | DistillationModel:
 
 
 def _build_distillation(arch: Mapping[str, Any]) -> DistillationModel:
-    models: dict[str, RecModel] = {}
+    models: dict[str, nn.Module] = {}
     for entry in arch["models"]:
         for name, inner in entry.items():
-            built = build_recmodel(inner)
-            if not isinstance(built, RecModel):
-                raise ValueError(f"Arch.models.{name} has to be a RecModel")
+            built = TEACHERS.build(inner) if inner.get("name") in list(TEACHERS) else build_recmodel(inner)
+            if isinstance(built, DistillationModel):
+                raise ValueError(f"Arch.models.{name} has to be a RecModel or one of {', '.join(TEACHERS)}")
             models[name] = built
     frozen = arch.get("freeze_params_list") or [False] * len(models)
     weights = arch.get("pretrained_list") or [None] * len(models)
@@ -197,7 +199,7 @@ def _build_distillation(arch: Mapping[str, Any]) -> DistillationModel:
     for model, path in zip(models.values(), weights, strict=True):
         if path:
             load_weights(model, read_weights(path), str(path))
-    fixed = [name for name, freeze in zip(models, frozen, strict=True) if freeze]
+    fixed = [name for name, freeze in zip(models, frozen, strict=True) if freeze or isinstance(models[name], Teacher)]
     return DistillationModel(models, fixed, arch.get("infer_model_name", "Student"))
 
 

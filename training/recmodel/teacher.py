@@ -9,6 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.registry import Registry
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+TEACHERS: Registry[nn.Module] = Registry("teacher")
+"""Teachers by the names that ``Arch.models`` uses beside RecModel."""
+
 
 class Teacher(nn.Module):
     """Features of a training batch by a network that stays as it is: always in evaluation mode, without gradients.
@@ -27,8 +35,8 @@ class Teacher(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """``{"features": (N, D)}``, for losses that read the network ``Teacher``."""
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """``{"features": (N, D)}`` of normalised images; labels are not read."""
         outputs = self.network(images)
         return {"features": outputs if isinstance(outputs, Tensor) else outputs["features"]}
 
@@ -53,14 +61,18 @@ class OnnxNetwork(nn.Module):
     def __init__(
         self,
         path: Path,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
+        self._given = path, mean, std
         self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1), persistent=False)
         self._session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
         self._input = _image_input(self._session, path)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "OnnxNetwork":
+        return OnnxNetwork(*self._given)
 
     def forward(self, images: Tensor) -> Tensor:
         """Output ``(N, D)`` float32 of normalised ``images`` (N, 3, H, W), on their device."""
@@ -72,6 +84,19 @@ class OnnxNetwork(nn.Module):
             given = pixels.permute(0, 2, 3, 1).to(torch.uint8)
         first, *_ = self._session.run(None, {self._input.name: given.cpu().contiguous().numpy()})
         return torch.from_numpy(first).flatten(1).to(images.device)
+
+
+@TEACHERS.register("OnnxTeacher")
+def onnx_teacher(path: str, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Teacher:
+    """The network of an ONNX file, frozen; see ``OnnxNetwork``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it takes no images.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; a teacher's path names an ONNX file")
+    return Teacher(OnnxNetwork(Path(path), mean, std))
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,11 @@ def test_multi_similarity_over_all_pairs() -> None:
     assert value.item() == pytest.approx(total / 5, rel=1e-6)
 
 
+def test_labels_of_mixed_pictures_are_refused_where_a_class_number_is_needed() -> None:
+    with pytest.raises(ValueError, match="one class number per picture"):
+        MultiSimilarity()({"features": random(3, 4)}, random(3, 5).softmax(1))
+
+
 def test_centres_move_towards_their_features() -> None:
     loss = CenterLoss(3, 4)
     features, labels = random(2, 4).float(), torch.tensor([2, 2])

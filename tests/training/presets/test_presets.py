@@ -44,11 +44,16 @@ def changed(value: Any, **new: Any) -> Any:
     return [changed(inner, **new) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def needs_timm(section: Any) -> None:
+    """Skip the test if the section names something of timm, an optional package, and it is not there."""
+    if "timm" in str(section).lower():
+        pytest.importorskip("timm", reason="timm, an optional package, is not installed")
+
+
 def network(config: Config, classes: int | None = None) -> nn.Module:
     """The network without start weights, perhaps with fewer classes."""
     arch = arch_section(config, pretrained=False)
-    if str((arch.get("Backbone") or {}).get("name")).startswith("timm/"):
-        pytest.importorskip("timm", reason="timm is an optional package")
+    needs_timm(arch)
     for part in (arch, *[model for entry in arch.get("models", ()) for model in entry.values()]):
         if classes and part.get("Head"):
             part["Head"]["class_num"] = classes
@@ -125,6 +130,7 @@ def test_chains_give_pictures_of_the_stated_shape(name: str) -> None:
     assert config.DataLoader.Eval is not None
     first, second = config.DataLoader.Eval.sources()
     for source in (config.DataLoader.Train, first, *([second] if second else [])):
+        needs_timm(source.dataset["transform_ops"])
         chain = build_transforms(source.dataset["transform_ops"])
         image = chain(picture, np.random.default_rng(1))
         assert image.shape == (config.Global.image_shape[1], config.Global.image_shape[2], 3)

@@ -1,5 +1,6 @@
 """Frozen teachers, torch and ONNX."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,14 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from tests.training.recmodel.fixture_run import CONFIG, lay_out
+from training.config.reading import read_yaml
+from training.config.schema import check_config
 from training.losses import CombinedLoss
-from training.recmodel.teacher import OnnxNetwork, Teacher
+from training.recmodel.model import build_recmodel
+from training.recmodel.session import train_config
+from training.recmodel.teacher import OnnxNetwork, Teacher, onnx_teacher
+from training.registry import UnknownName
 
 SHIPPED = Path(__file__).parents[3] / "models/extractor/model.onnx"
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
@@ -103,6 +110,45 @@ def test_of_a_rec_model_it_gives_the_features() -> None:
             return {"backbone": images.mean((2, 3)) + 1, "features": images.mean((2, 3))}
 
     torch.testing.assert_close(Teacher(Outputs())(images())["features"], images().mean((2, 3)))
+
+
+def test_a_copy_of_a_teacher_gives_the_same(tmp_path: Path) -> None:
+    """The moving average of the weights copies the whole model."""
+    teacher = onnx_teacher(str(graph(tmp_path / "m.onnx", ["n", 8, 8, 3], TensorProto.UINT8, [1, 2])), MEAN, STD)
+    torch.testing.assert_close(copy.deepcopy(teacher)(images()), teacher(images()))
+
+
+def test_a_configuration_trains_a_student_of_an_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lay_out(tmp_path))
+    monkeypatch.setattr("training.engine.run.draw_curves", lambda records, path: None)
+    graph(tmp_path / "m.onnx", ["n", 3, "h", "w"], TensorProto.FLOAT, [2, 3])
+    content = read_yaml(CONFIG)
+    student = content["Arch"]
+    student["Neck"]["class_num"] = 3
+    del student["Head"]
+    content["Arch"] = {
+        "name": "DistillationModel",
+        "models": [{"Teacher": {"name": "OnnxTeacher", "path": "m.onnx"}}, {"Student": student}],
+    }
+    content["Loss"] = {
+        "Train": [{"DistillationCosineLoss": {"weight": 1.0}}, {"DistillationRelationalLoss": {"weight": 1.0}}]
+    }
+    content["EMA"] = {"decay": 0.9}
+    records = []
+    train_config(check_config(content)[0], lambda kind, record: records.append((kind, record)))
+    losses = [record["loss"] for kind, record in records if kind == "train"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    assert any(kind == "eval" for kind, _ in records)
+
+
+def test_a_file_that_is_not_there_and_a_teacher_to_serve_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="names an ONNX file"):
+        onnx_teacher(str(tmp_path / "m.onnx"))
+    graph(tmp_path / "m.onnx", ["n", 3, "h", "w"], TensorProto.FLOAT, [2, 3])
+    models = [{"Teacher": {"name": "OnnxTeacher", "path": str(tmp_path / "m.onnx")}}]
+    with pytest.raises(UnknownName, match="unknown model 'Teacher'"):
+        build_recmodel({"name": "DistillationModel", "models": models, "infer_model_name": "Teacher"})
 
 
 def test_a_student_comes_near_its_teacher() -> None:
