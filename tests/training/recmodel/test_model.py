@@ -169,6 +169,20 @@ def test_lists_of_a_distillation_have_one_entry_a_model() -> None:
         build_recmodel(two_models(infer_model_name="Studnt"))
 
 
+def test_batch_norms_are_shared_between_processes_on_gpus_where_the_file_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def shared(model: nn.Module) -> int:
+        return sum(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+
+    arch = without(use_sync_bn=True, Neck={"name": "BNNeck", "num_features": 24}, Head=None)
+    assert shared(build_recmodel(arch)) == 0
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert shared(build_recmodel(arch)) == 28
+    assert shared(build_recmodel({**arch, "use_sync_bn": False})) == 0
+
+
 def test_a_recmodel_is_built_of_plain_modules_too() -> None:
     model = RecModel(nn.Flatten(), neck=nn.Linear(12, 2))
     assert model(torch.zeros(3, 3, 2, 2))["features"].shape == (3, 2)

@@ -44,7 +44,11 @@ class DepthwiseBranches(nn.ModuleList):
         super().__init__(ConvNorm(channels, channels, size, stride, channels, None) for size in kernels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([branch(x) for branch in self]).sum(0)
+        first, *others = self
+        y: Tensor = first(x)
+        for branch in others:
+            y = y + branch(x)
+        return y
 
     def merged(self) -> nn.Conv2d:
         """The one biased convolution that equals the sum of the branches in evaluation mode.
