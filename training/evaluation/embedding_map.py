@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.evaluation.pool import Pool
 
 MOST_POINTS = 3000
-NAMED_LABELS = 20
+NAMED_LABELS = 60
 SMALL = 10
 """Fewer points than this are drawn by PCA: t-SNE needs neighbours."""
 
@@ -36,7 +36,7 @@ def planar(vectors: NDArray[np.float32], seed: int = 0) -> NDArray[np.float64]:
 
 
 def draw_map(pool: Pool, path: Path, title: str) -> None:
-    """Write a PNG of at most 3000 members, coloured by label; the 20 most frequent labels are named."""
+    """Write a PNG of at most 3000 members, coloured by label; the 60 most frequent labels are named in their middle."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(pool))[:MOST_POINTS])
     shown = pool.take(chosen)
     places = planar(shown.vectors)
@@ -46,11 +46,19 @@ def draw_map(pool: Pool, path: Path, title: str) -> None:
     axes = figure.add_subplot()
     colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
     for rank, index in enumerate(np.argsort(-counts, kind="stable")):
-        own = shown.labels == names[index]
-        label = str(names[index]) if rank < NAMED_LABELS else None
-        axes.scatter(*places[own].T, s=8, color=colours[rank % len(colours)], label=label, linewidths=0)
+        own = places[shown.labels == names[index]]
+        colour = colours[rank % len(colours)] if rank < NAMED_LABELS else "lightgrey"
+        axes.scatter(*own.T, s=8, color=colour, linewidths=0)
+        if rank < NAMED_LABELS:
+            axes.annotate(
+                _plain(str(names[index])), np.median(own, axis=0), fontsize=6, ha="center", va="center", alpha=0.8
+            )
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(f"{title}: {len(shown)} of {len(pool)} pictures, {len(names)} labels", fontsize=10)
-    figure.legend(loc="outside right upper", fontsize=7, markerscale=2)
+    axes.set_title(f"{_plain(title)}: {len(shown)} of {len(pool)} pictures, {len(names)} labels", fontsize=10)
     figure.savefig(path, dpi=110)
+
+
+def _plain(text: str) -> str:
+    """Text for a picture; a dollar sign would begin a formula."""
+    return text.replace("$", r"\$")

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,11 @@ def _case(query: int, figures: QueryFigures, queries: Pictured, gallery: Picture
         "<div class='case'><div class='pair'>"
         f"{picture(thumbnail(asked.path, asked.box), f'it is: {asked.label}')}"
         f"{picture(thumbnail(found.path, found.box), f'most like: {found.label}')}</div>"
-        f"{table(['similarity', 'average precision'], [(f'{figures.similarity[query]:.3f}', f'{precision:.3f}')])}"
-        f"{table(['query', 'gallery'], [(asked.path.name, found.path.name)])}</div>"
+        f"<p>similarity {figures.similarity[query]:.3f}, average precision {precision:.3f}</p>"
+        f"<p>{escape(_short(asked))} → {escape(_short(found))}</p></div>"
     )
+
+
+def _short(picture: Picture) -> str:
+    """The file's name with that of its folder."""
+    return f"{picture.path.parent.name}/{picture.path.name}"

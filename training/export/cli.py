@@ -104,7 +104,7 @@ def report(bundle: Bundle) -> None:
     console.print(f"{bundle.path}: {card.fingerprint}, {card.parity.metric} {card.parity.value:.7f}", soft_wrap=True)
     for name, model in card.models.items():
         for one in model.measured:
-            console.print(f"{name}: {one.metric} {one.value:g} on {one.data}", soft_wrap=True)
+            console.print(f"{name}: {one.metric} {one.value:.10g} on {one.data}", soft_wrap=True)
 
 
 def precisions(fp16: bool, int8: bool) -> list[Precision]:

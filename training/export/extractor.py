@@ -23,7 +23,7 @@ from training.evaluation.embed import Embedder, graph_embedder
 from training.evaluation.episodes import Facts, OpenSet, draw_episodes, joined
 from training.evaluation.retrieval import hits_at_1, measurement
 from training.export.network import Output
-from training.export.onnx_graph import agreement, export_onnx, parity, run_onnx
+from training.export.onnx_graph import agreement, export_onnx, parity, run_onnx, time_ratio
 from training.export.sources import Sources
 from training.export.text import licence_text, readme
 from training.export.variants import Precision, make_variant, variant_name
@@ -217,6 +217,12 @@ def compare_variant(cut: Cut, graph: bytes, variant: bytes, sources: Sources, co
         measurement("change of recall@1", data, after - before, queries.photos, command),
         Measurement(metric=f"{metric} to model.onnx", data=f"{len(crops)} pictures", value=agreed, command=command),
         Measurement(metric="bytes", data="the file", value=len(variant), command=command),
+        Measurement(
+            metric="processor time beside model.onnx",
+            data="one picture, one thread",
+            value=round(time_ratio(graph, variant, crops[0]), 2),
+            command=command,
+        ),
     ]
 
 

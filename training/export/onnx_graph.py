@@ -1,6 +1,7 @@
 """The embedding network as ONNX: uint8 pictures in, unit embeddings or packed bits out."""
 
 import io
+import time
 import warnings
 from typing import Any
 
@@ -68,6 +69,19 @@ def agreement(first: NDArray[Any], second: NDArray[Any]) -> float:
     if first.dtype == np.uint8:
         return float(np.diag(bit_similarities(unit_codes(first), unit_codes(second))).min())
     return float((first * second).sum(axis=1).min())
+
+
+def time_ratio(graph: bytes, variant: bytes, image: NDArray[np.uint8], rounds: int = 15) -> float:
+    """Processor time of a variant as a share of the graph's: medians of runs in turns, one thread, one picture."""
+    sessions = [open_graph(content) for content in (graph, variant)]
+    times: list[list[float]] = [[], []]
+    for _ in range(rounds + 1):
+        for session, taken in zip(sessions, times, strict=True):
+            before = time.process_time()
+            session.run(None, {"image": image[None]})
+            taken.append(time.process_time() - before)
+    first, second = (float(np.median(taken[1:])) for taken in times)
+    return second / max(first, 1e-9)
 
 
 def parity(network: nn.Module, content: bytes, images: NDArray[np.uint8]) -> float:

@@ -109,5 +109,5 @@ def _pivot(
 
 def _cell(entry: Measurement) -> str:
     if entry.interval is None:
-        return f"{entry.value:.3f}"
+        return f"{int(entry.value):,}" if entry.metric == "bytes" else f"{entry.value:.3f}"
     return f"{entry.value:.3f} [{entry.interval[0]:.2f}, {entry.interval[1]:.2f}]"
