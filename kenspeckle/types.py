@@ -335,3 +335,4 @@ class HealthDetail(Wire):
 
     ready: bool
     checks: dict[str, str] = Field(description="'ok', or what is wrong and what to do.")
+    fingerprints: list[str] = Field(default=[], description="Of the embeddings that an indexer can search.")

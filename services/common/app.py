@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 import kenspeckle
 from kenspeckle.types import Problem
-from services.common.health import Checks, health_router
+from services.common.health import Checks, Fingerprints, health_router
 from services.common.keys import KeyAuthority
 from services.common.metrics import Metrics
 from services.common.middleware import RequestMiddleware
@@ -25,6 +25,7 @@ def new_app(
     authority: KeyAuthority,
     lifespan: Lifespan,
     max_body_bytes: Callable[[str], int | None],
+    fingerprints: Fingerprints = tuple,
 ) -> FastAPI:
     """An application with problem documents, limits, health routes and metrics, and no routes of its own yet.
 
@@ -33,6 +34,7 @@ def new_app(
         checks: what ``/readyz`` asks.
         authority: who knows the roles of keys (``app.state.authority``).
         max_body_bytes: limit of a body by request path; None for no limit.
+        fingerprints: of the embeddings that the service can search, for ``/readyz``.
     """
     problem = {"description": "Problem", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     app = FastAPI(
@@ -48,7 +50,7 @@ def new_app(
     app.state.authority = authority
     app.state.metrics = metrics
     install(app)
-    app.include_router(health_router(checks, metrics))
+    app.include_router(health_router(checks, metrics, fingerprints))
     app.add_middleware(RequestMiddleware, metrics=metrics, max_body_bytes=max_body_bytes)
     return app
 

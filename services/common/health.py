@@ -1,6 +1,6 @@
 """/livez, /readyz and /metrics."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -9,13 +9,15 @@ from kenspeckle.types import HealthDetail
 from services.common.metrics import Metrics
 
 Checks = Callable[[], Awaitable[Mapping[str, str]]]
+Fingerprints = Callable[[], Collection[str]]
 
 
-def health_router(checks: Checks, metrics: Metrics) -> APIRouter:
+def health_router(checks: Checks, metrics: Metrics, fingerprints: Fingerprints) -> APIRouter:
     """Routes that need no key.
 
     Args:
         checks: gives 'ok' or a reason per thing that has to be in order.
+        fingerprints: gives those of the embeddings that the service can search.
     """
     router = APIRouter(tags=["health"])
 
@@ -31,7 +33,8 @@ def health_router(checks: Checks, metrics: Metrics) -> APIRouter:
     )
     async def readyz() -> JSONResponse:
         found = dict(await checks())
-        detail = HealthDetail(ready=all(state == "ok" for state in found.values()), checks=found)
+        ready = all(state == "ok" for state in found.values())
+        detail = HealthDetail(ready=ready, checks=found, fingerprints=list(fingerprints()))
         headers = {} if detail.ready else {"Retry-After": "1"}
         return JSONResponse(detail.model_dump(), 200 if detail.ready else 503, headers=headers)
 

@@ -1,6 +1,6 @@
 """What the detector needs from the other services. Adapters: ``adapters/`` (HTTP) and ``services.standalone``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +62,14 @@ class Indexer(Protocol):
         idempotency_key: str | None,
     ) -> Enrolment:
         """Add one item or references to it; ``embeddings`` and ``pictures`` are in the order of its references."""
+        ...
+
+    async def fingerprints(self) -> Collection[str]:
+        """Fingerprints of the embeddings that can be searched.
+
+        Raises:
+            NotReady: the indexer is not there or not ready.
+        """
         ...
 
     async def role_of(self, token: str | None) -> Role | None:

@@ -39,7 +39,20 @@ class DetectorService:
     async def checks(self) -> Mapping[str, str]:
         """'ok' or a reason for the model and for the services behind this one."""
         own = {"detector": self._eyes.check()}
-        return {**own, **await self._extractor.checks(), **await self._indexer.checks()}
+        found = {**own, **await self._extractor.checks(), **await self._indexer.checks()}
+        if all(state == "ok" for state in found.values()):
+            found["fingerprints"] = await self._agreement()
+        return found
+
+    async def _agreement(self) -> str:
+        """'ok' if the indexer can search what the extractor makes."""
+        try:
+            made, searched = (await self._extractor.info()).fingerprint, await self._indexer.fingerprints()
+        except ServiceError as error:
+            return error.detail
+        if made in searched:
+            return "ok"
+        return f"the indexer has no bundle with the extractor's fingerprint {made}: give both the same models"
 
     async def models(self) -> list[ModelInfo]:
         """The models that make the answers; what cannot be reached is left out."""

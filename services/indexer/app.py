@@ -42,6 +42,7 @@ def create_app(settings: IndexerSettings) -> FastAPI:
         authority=service.keys,
         lifespan=lifespan,
         max_body_bytes=body_limit(settings),
+        fingerprints=service.cohorts.fingerprints,
     )
     app.include_router(galleries_router(service, settings.max_import_bytes))
     app.include_router(items_router(service))

@@ -1,5 +1,6 @@
 """The cohorts of the fingerprints that this indexer knows: read from bundles, nothing else is."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import structlog
@@ -33,6 +34,10 @@ class Cohorts:
     def get(self, fingerprint: str | None) -> Vectors | None:
         """Cohort of a fingerprint, ``(N, dim) float32``; None if it is not known."""
         return None if fingerprint is None else self._vectors.get(fingerprint)
+
+    def fingerprints(self) -> Collection[str]:
+        """Fingerprints whose cohorts are known."""
+        return self._vectors.keys()
 
     def hashing(self, fingerprint: str | None) -> bool:
         """Whether embeddings of a fingerprint are codes of a hashing model."""

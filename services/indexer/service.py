@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,19 +63,19 @@ class IndexerService:
         self._upkeep = Workers("upkeep", 1, 8)
         self._health = Workers("health", 1, 32)
         self._database = Database(settings.url)
-        self._cohorts = Cohorts(settings.models_dir)
+        self.cohorts = Cohorts(settings.models_dir)
         self._pictures = PictureKeeper(self._database, PictureStore(data / "pictures"))
         self._generations = Generations(data / "generations")
-        self._directory = Directory(self._database, self._generations, self._cohorts, settings.generation_every)
+        self._directory = Directory(self._database, self._generations, self.cohorts, settings.generation_every)
         limits = Limits(settings.max_galleries, settings.max_references, settings.max_references_per_item)
-        self._enroller = Enroller(self._database, self._pictures, self._directory, self._cohorts, limits)
+        self._enroller = Enroller(self._database, self._pictures, self._directory, self.cohorts, limits)
         self.galleries = Galleries(self._database, self._pictures, self._directory, limits)
         self.exporter = Exporter(self._database, self._pictures)
         self.importer = Importer(self._database, self._pictures, self._directory, limits)
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
         self.keys = Keys(self._database, admin_key)
         self._reembedder = Reembedder(
-            self._database, self._upkeep, self._pictures, self._directory, self._cohorts, embedder
+            self._database, self._upkeep, self._pictures, self._directory, self.cohorts, embedder
         )
         self.jobs = Jobs(self._database, self._upkeep, {REEMBED: self._reembedder})
         self._to_load: set[str] = set()
@@ -106,7 +106,7 @@ class IndexerService:
         self._scratch.mkdir(parents=True)
         self._database.migrate()
         self.keys.load()
-        self._cohorts.load()
+        self.cohorts.load()
         with self._database.read() as connection:
             names = gallery_rows.all_names(connection)
         self._generations.keep_only(set(names))
@@ -187,7 +187,7 @@ class IndexerService:
             index = self._directory.follow(gallery)
         if index.revision < min_revision:
             raise _Behind(f"“{gallery}” is at revision {index.revision}; {min_revision} was asked for", None, 1)
-        cohort = self._cohorts.get(fingerprint)
+        cohort = self.cohorts.get(fingerprint)
         if cohort is not None:
             check_embeddings(embeddings, None, cohort.shape[1])
         items = None if wanted is None else self.galleries.matching(gallery, wanted)
@@ -216,6 +216,10 @@ class IndexerService:
         """See ``services.common.keys.KeyAuthority``."""
         return await self.keys.role_of(token)
 
+    async def fingerprints(self) -> Collection[str]:
+        """See ``services.detector.ports.Indexer.fingerprints``."""
+        return self.cohorts.fingerprints()
+
     async def checks(self) -> Mapping[str, str]:
         """'ok' or a reason, per thing that has to be in order."""
         try:
@@ -228,8 +232,8 @@ class IndexerService:
         elif self._unloadable:
             index = "; ".join(f"“{name}” cannot be loaded: {why}" for name, why in self._unloadable.items())
         cohorts = "ok"
-        if not self._cohorts.models:
-            found = "; ".join(self._cohorts.problems) or "there is none"
+        if not self.cohorts.models:
+            found = "; ".join(self.cohorts.problems) or "there is none"
             cohorts = f"no extractor bundle in {self._settings.models_dir}: {found}"
         return {"database": database, "index": index, "cohorts": cohorts}
 
@@ -237,7 +241,7 @@ class IndexerService:
 
     def models(self) -> list[ModelInfo]:
         """The models whose cohorts are known here."""
-        return self._cohorts.models
+        return self.cohorts.models
 
     async def reembed(self, gallery: str) -> str:
         """Queue a job that makes all embeddings of a gallery anew. Returns its id.

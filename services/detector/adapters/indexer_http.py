@@ -1,13 +1,13 @@
 """The indexer over HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kenspeckle.types import Enrolment, NewItem, OwnRole, Role, SearchAnswer
+from kenspeckle.types import Enrolment, HealthDetail, NewItem, OwnRole, Role, SearchAnswer
 from services.common.context import current, use_context
 from services.common.errors import Unauthorized
 from services.common.tensors import MEDIA_TYPE, encode_npy
@@ -60,6 +60,10 @@ class HttpIndexer:
             headers={"Idempotency-Key": idempotency_key} if idempotency_key is not None else {},
         )
         return Enrolment.model_validate_json(response.content)
+
+    async def fingerprints(self) -> Collection[str]:
+        response = await self._upstream.call("GET", "/readyz")
+        return HealthDetail.model_validate_json(response.content).fingerprints
 
     async def role_of(self, token: str | None) -> Role | None:
         with use_context(replace(current(), token=token)):

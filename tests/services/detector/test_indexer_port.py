@@ -151,6 +151,13 @@ def test_the_callers_key_decides(run: Run, bundle: Bundle) -> None:
     run(story)
 
 
+def test_the_fingerprints_are_those_that_can_be_searched(run: Run, bundle: Bundle) -> None:
+    async def story(indexer: Indexer) -> None:
+        assert list(await indexer.fingerprints()) == [bundle.card.fingerprint]
+
+    run(story)
+
+
 def test_checks_say_ok(run: Run) -> None:
     async def story(indexer: Indexer) -> None:
         for _ in range(100):

@@ -10,7 +10,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from tests.fixtures.bundles import scene, thing
+from services import standalone
+from services.detector.settings import DetectorSettings
+from services.extractor.settings import ExtractorSettings
+from services.indexer.settings import IndexerSettings
+from tests.fixtures.bundles import scene, thing, write_extractor
 from tests.fixtures.stacks import encode, standalone_app
 
 Call = Callable[..., dict[str, Any]]
@@ -208,6 +212,19 @@ def test_without_a_detector_bundle_it_says_so_and_whole_pictures_still_work(tmp_
         assert "nothing" in ready.json()["checks"]["detector"]
         assert client.post("/recognize", content=encode(thing(1))).status_code == 503
         assert client.post("/recognize?detect=false", content=encode(thing(1))).status_code == 200
+
+
+def test_it_is_not_ready_while_the_indexer_does_not_know_the_extractors_model(tmp_path: Path, toy_models: Path) -> None:
+    write_extractor(tmp_path / "models" / "extractor", seed=1)
+    app = standalone.create_app(
+        DetectorSettings(models_dir=toy_models),
+        ExtractorSettings(models_dir=toy_models),
+        IndexerSettings(models_dir=tmp_path / "models", data_dir=tmp_path / "data"),
+    )
+    with TestClient(app) as client:
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        assert "the extractor's fingerprint" in ready.json()["checks"]["fingerprints"]
 
 
 def test_stages_are_measured(stack: TestClient, recognize: Call) -> None:

@@ -84,8 +84,12 @@ def test_limits_of_what_may_be_stored_hold(tmp_path: Path, models: Path, fingerp
         assert client.get("/galleries/things").json()["references"] == 2
 
 
-def test_the_indexer_says_whether_it_is_ready_and_which_models_it_knows(client: TestClient, fingerprint: str) -> None:
-    assert client.get("/readyz").json() == {"ready": True, "checks": {"database": "ok", "index": "ok", "cohorts": "ok"}}
+def test_the_indexer_says_whether_it_is_ready_and_which_models_it_knows(
+    client: TestClient, fingerprint: str, other_fingerprint: str
+) -> None:
+    ready = client.get("/readyz").json()
+    assert (ready["ready"], ready["checks"]) == (True, {"database": "ok", "index": "ok", "cohorts": "ok"})
+    assert set(ready["fingerprints"]) == {fingerprint, other_fingerprint}
     models = {one["fingerprint"]: one["cohort_size"] for one in client.get("/models").json()}
     assert models[fingerprint] == 199
     assert b"kenspeckle_indexer_request_seconds" in client.get("/metrics").content
