@@ -18,11 +18,12 @@ from training.data.adapters import KNOWN_SETS
 from training.data.checks import ERRORS, MEANING, Finding, Inspection, check_sets
 from training.data.duplicates import NEAR
 from training.data.labels import LabelledSet, labelled_set, save_classes
-from training.data.merge import merge, write_list
+from training.data.merge import common_root, merge, write_list
 from training.data.pictures import Picture
+from training.data.select import split_off
 from training.data.specs import open_spec
 
-app = typer.Typer(name="data", help="List, check, convert and merge data sets.", no_args_is_help=True)
+app = typer.Typer(name="data", help="List, check, convert, split and merge data sets.", no_args_is_help=True)
 console = Console(soft_wrap=True)
 errors = Console(stderr=True)
 SHOWN = 10
@@ -166,6 +167,29 @@ def convert(
             written = list(opened.pictures)
         base = write_list(written, out, root)
     console.print(escape(f"{out}: {len(written)} pictures, {len(opened.classes)} classes, below {base}"))
+
+
+@app.command()
+def split(
+    source: Annotated[str, typer.Argument(help="The set, as for check.")],
+    out: Annotated[Path, typer.Option(help="Folder for train and test list (tables, if there are boxes).")],
+    share: Annotated[float, typer.Option(help="Share for testing.")] = 0.2,
+    by_class: Annotated[bool, typer.Option(help="Whole classes: to test on things never seen.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the choice.")] = 0,
+) -> None:
+    """Split a set into training and test lists with the same paths and labels; a file is never in both.
+
+    Example: python -m training data split shop --out lists --share 0.2
+    """
+    (opened,) = _open([source]).values()
+    suffix = "csv" if any(one.box for one in opened.pictures) else "txt"
+    with _as_bad_parameter():
+        parts = split_off(opened.pictures, share, by_class, seed)
+        root = common_root(opened.pictures)
+        for name, part in zip(("train", "test"), parts, strict=True):
+            write_list(part, out / f"{name}.{suffix}", root)
+            classes = len({one.label for one in part})
+            console.print(escape(f"{out / name}.{suffix}: {len(part)} pictures, {classes} classes, below {root}"))
 
 
 @app.command()

@@ -85,8 +85,7 @@ def write_list(pictures: Sequence[Picture], file: Path, root: Path | None = None
     Raises:
         ValueError: if a picture has a box and the list cannot hold it, or lies outside of ``root``.
     """
-    common = root or Path(os.path.commonpath([one.path.absolute().parent for one in pictures]))
-    base = common.absolute()
+    base = (root or common_root(pictures)).absolute()
     names = [os.path.relpath(one.path.absolute(), base) for one in pictures]
     for name in names:
         if name.startswith("..") or "\t" in name or "\n" in name:
@@ -94,6 +93,11 @@ def write_list(pictures: Sequence[Picture], file: Path, root: Path | None = None
     file.parent.mkdir(parents=True, exist_ok=True)
     (_write_csv if file.suffix.lower() == ".csv" else _write_txt)(pictures, names, file)
     return base
+
+
+def common_root(pictures: Sequence[Picture]) -> Path:
+    """The deepest folder that all pictures lie below."""
+    return Path(os.path.commonpath([one.path.absolute().parent for one in pictures]))
 
 
 def _write_txt(pictures: Sequence[Picture], names: Sequence[str], file: Path) -> None:

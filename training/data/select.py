@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,40 @@ def split_by_photo(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Pic
     common = {p.label for p in halves[0]} & {p.label for p in halves[1]}
     first, second = ([p for p in half if p.label in common] for half in halves)
     return first, second
+
+
+def split_off(
+    pictures: Sequence[Picture], share: float, by_class: bool, seed: int
+) -> tuple[list[Picture], list[Picture]]:
+    """Training and test pictures: a ``share`` of the classes, or of the files of each class, is for testing.
+
+    A file is never in both parts; it counts for the class that it has first. By class, both parts get classes. By file,
+    a class with one file stays in training, any other has files in both.
+
+    Raises:
+        ValueError: if the share is not between 0 and 1, or there is nothing to split.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the share for testing lies between 0 and 1, got {share}")
+    rng = np.random.default_rng(seed)
+    files: dict[str, dict[Path, None]] = defaultdict(dict)
+    owner: dict[Path, str] = {}
+    for picture in pictures:
+        files[owner.setdefault(picture.path, picture.label)][picture.path] = None
+    if by_class:
+        labels = sorted({picture.label for picture in pictures})
+        if len(labels) < 2:
+            raise ValueError("one class cannot be split by class")
+        chosen = rng.permutation(labels)[: min(max(1, round(share * len(labels))), len(labels) - 1)].tolist()
+        tested = {path for label in chosen for path in files.get(label, ())}
+    else:
+        tested = set()
+        for label in sorted(files):
+            count = min(max(1, round(share * len(files[label]))), len(files[label]) - 1)
+            tested |= {list(files[label])[place] for place in rng.permutation(len(files[label]))[:count]}
+    if not tested:
+        raise ValueError("no class has two files, so that nothing can be split off; split by class")
+    return [p for p in pictures if p.path not in tested], [p for p in pictures if p.path in tested]
 
 
 def spread(pictures: Sequence[Picture], count: int, seed: int = 0) -> list[Picture]:

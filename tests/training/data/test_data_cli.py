@@ -138,6 +138,40 @@ def test_any_set_is_converted_to_a_list_with_its_class_map(shop: Path, tmp_path:
     assert "lies outside of" in run("convert", shop, "--out", out, "--root", tmp_path / "elsewhere").output
 
 
+@pytest.mark.parametrize("by_class", [False, True])
+def test_a_split_shares_no_file_and_keeps_every_picture(shop: Path, tmp_path: Path, by_class: bool) -> None:
+    photo(9).save(shop / "milk/lone.png")
+    result = run("split", shop, "--out", tmp_path / "lists", "--share", 0.4, *(["--by-class"] if by_class else []))
+    assert result.exit_code == 0, result.output
+    train, test = (open_spec(f"{tmp_path}/lists/{part}.txt,image_root={shop}") for part in ("train", "test"))
+    paths = [{one.path for one in part.pictures} for part in (train, test)]
+    assert not paths[0] & paths[1]
+    assert len(paths[0] | paths[1]) == len(train) + len(test) == 5
+    if by_class:
+        assert not set(train.classes) & set(test.classes)
+    else:
+        assert set(train.classes) == set(test.classes) == {"milk", "oat tea"}
+    assert "between 0 and 1" in run("split", shop, "--out", tmp_path / "lists", "--share", 1).output
+
+
+def test_what_cannot_be_split_says_why(shop: Path, tmp_path: Path) -> None:
+    for path in (shop / "milk/0.png", shop / "oat tea/3.png"):
+        path.unlink()
+    assert "no class has two files" in run("split", shop, "--out", tmp_path / "lists").output
+    (shop / "milk/1.png").unlink()
+    assert "one class cannot be split" in run("split", shop, "--out", tmp_path / "lists", "--by-class").output
+
+
+def test_boxes_of_one_photo_stay_together(test_list: Path, tmp_path: Path) -> None:
+    table = test_list.with_name("t.csv")
+    rows = [f"{photo}.png,{label},0,0,20,{20 + label}" for photo in (10, 11, 12, 13) for label in (1, 2)]
+    table.write_text("\n".join(["path,label,x0,y0,x1,y1", *rows]))
+    assert run("split", _boxed(table), "--out", tmp_path / "lists", "--share", 0.5).exit_code == 0
+    parts = [(tmp_path / f"lists/{name}.csv").read_text().splitlines()[1:] for name in ("train", "test")]
+    assert [len(part) for part in parts] == [4, 4]
+    assert not {line.split(",")[0] for line in parts[0]} & {line.split(",")[0] for line in parts[1]}
+
+
 def test_the_speed_of_the_input_is_measured(shop: Path, tmp_path: Path) -> None:
     result = run("speed", shop, "--workers", 0, "--batch-size", 2, "--cache", tmp_path / "cache")
     assert result.exit_code == 0, result.output
