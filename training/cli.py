@@ -6,10 +6,11 @@ from training.data.cli import app as data
 from training.evaluation.cli import app as evaluation
 from training.export.cli import app as export
 from training.importers.cli import app as importers
+from training.legacy2018.cli import app as legacy2018
 from training.picodet.cli import app as picodet
 from training.recmodel.cli import app as shipped
 from training.recmodel.cli_train import app as recmodel
 
 app = typer.Typer(help="Train, export and evaluate the models.", no_args_is_help=True, pretty_exceptions_enable=False)
-for area in (recmodel, shipped, data, evaluation, export, importers, picodet):
+for area in (recmodel, shipped, data, evaluation, export, importers, legacy2018, picodet):
     app.add_typer(area)

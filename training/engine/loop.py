@@ -70,7 +70,7 @@ class Trainer:
 
     Args:
         run: where the first process writes; None writes nothing.
-        resume: checkpoint to go on from if the run folder has none of its own.
+        resume: checkpoint to go on from, unless the run folder has one of the same run.
         report: is told of every record ("train" or "eval").
     """
 
@@ -286,7 +286,7 @@ class Trainer:
         save_checkpoint(self.run.folder / name, module_weights(self.task.modules), state, averaged, summary)
 
     def _restore(self, resume: Path | None) -> None:
-        own = self.run.folder / LATEST if self.run is not None else None
+        own = self.run.folder / LATEST if self.run is not None and self.run.continued else None
         found = from_first(own if own is not None and has_checkpoint(own) else resume)
         if found is None:
             return

@@ -20,17 +20,23 @@ CONFIG, ENVIRONMENT, LOG, BOARD, CURVES = "config.yaml", "environment.json", "lo
 
 
 class Run:
-    """A run folder. Records are dicts with ``kind`` ("train" or "eval"), ``step`` and figures."""
+    """A run folder. Records are dicts with ``kind`` ("train" or "eval"), ``step`` and figures.
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+    ``continued`` tells that a run of the same configuration was there before.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], replace: bool = False) -> None:
         """Open the folder for a run of ``config``, making it if needed.
+
+        Args:
+            replace: take the folder over from a run of another configuration.
 
         Raises:
             ValueError: if it holds a run of another configuration; the message names the keys that differ.
         """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        _claim(folder / CONFIG, config)
+        self.continued = _claim(folder / CONFIG, config, replace)
         (folder / ENVIRONMENT).write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
         self._board: SummaryWriter | None = None
 
@@ -112,13 +118,15 @@ def differing_keys(left: Any, right: Any, place: str = "") -> list[str]:
     return [] if left == right else [place]
 
 
-def _claim(path: Path, config: Mapping[str, Any]) -> None:
+def _claim(path: Path, config: Mapping[str, Any], replace: bool) -> bool:
+    """Write the configuration; returns whether it was there already."""
     plain = json.loads(json.dumps(config))
-    if path.exists():
-        different = differing_keys(yaml.safe_load(path.read_text(encoding="utf-8")), plain)
-        if different:
-            raise ValueError(
-                f"{path.parent} holds a run of another configuration (it differs in {', '.join(different)}): go on "
-                "with the same configuration, choose another output folder, or remove this one"
-            )
+    there = path.exists()
+    different = differing_keys(yaml.safe_load(path.read_text(encoding="utf-8")), plain) if there else []
+    if different and not replace:
+        raise ValueError(
+            f"{path.parent} holds a run of another configuration (it differs in {', '.join(different)}): go on "
+            "with the same configuration, choose another output folder, or remove this one"
+        )
     path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return there and not different

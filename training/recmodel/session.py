@@ -27,10 +27,11 @@ def train_config(config: Config, report: Report = lambda kind, record: None) -> 
     start_processes(torch_device(config.Global.device))
     try:
         task, dataset = build_task(config)
-        run = Run(config.Global.output_dir, config.model_dump(mode="json")) if rank() == 0 else None
-        if run is not None:
-            save_classes(dataset.pictures.classes, run.folder / CLASSES)
         resume = found_path(config.Global.checkpoints) if config.Global.checkpoints is not None else None
+        run = None
+        if rank() == 0:
+            run = Run(config.Global.output_dir, config.model_dump(mode="json"), replace=resume is not None)
+            save_classes(dataset.pictures.classes, run.folder / CLASSES)
         return Trainer(task, loop_settings(config), run, resume, report).train()
     finally:
         stop_processes()

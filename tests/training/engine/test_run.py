@@ -38,3 +38,10 @@ def test_a_folder_is_not_shared_by_two_configurations(tmp_path: Path) -> None:
     Run(tmp_path, {"Global": {"epochs": 2}, "sizes": [1, 2]}).close()
     with pytest.raises(ValueError, match=r"differs in Global\.epochs, Arch\)"):
         Run(tmp_path, {"Global": {"epochs": 3}, "sizes": [1, 2], "Arch": {"name": "RecModel"}})
+
+
+def test_a_folder_is_taken_over_where_that_is_asked(tmp_path: Path) -> None:
+    assert not Run(tmp_path, {"epochs": 2}).continued
+    assert Run(tmp_path, {"epochs": 2}).continued
+    assert not Run(tmp_path, {"epochs": 3}, replace=True).continued
+    assert Run(tmp_path, {"epochs": 3}).continued

@@ -145,6 +145,18 @@ def test_the_old_folder_of_weights_is_understood():
         assert torch.equal(value, trained[f"model.{name}"])
 
 
+def test_a_checkpoint_is_gone_on_from_in_the_same_folder_for_longer():
+    train_config(config("Global.save_interval=1"))
+    longer = config("Global.epochs=3", "Global.checkpoints=run/RecModel/epoch_1")
+    records = []
+    assert train_config(longer, lambda kind, record: records.append((kind, record["epoch"]))).epoch == 3
+    assert records[0] == ("train", 2)
+    assert train_config(longer, lambda kind, record: records.append(kind)).step == 12  # the same again: finished
+    assert records[-1] == ("eval", 3)
+    with pytest.raises(ValueError, match=r"another configuration .*Global\.epochs"):
+        train_config(config("Global.epochs=4"))
+
+
 def test_mixed_precision_follows_the_section():
     assert loop_settings(config()).precision == "fp32"
     assert loop_settings(config("AMP.level=O1")).precision == "bf16"

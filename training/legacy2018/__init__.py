@@ -1,0 +1,1 @@
+"""The metric-learning scripts of 2018 with their flags."""
