@@ -68,7 +68,10 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownName: for an unknown name or parameter, with the near ones.
+            ValueError: if the name, or a parameter without a default, is missing.
         """
+        if "name" not in config:
+            raise ValueError(f"a {self.noun} needs a name, one of {', '.join(self)}")
         factory = self.get(config["name"])
         options = {key: value for key, value in config.items() if key != "name"}
         parameters = inspect.signature(factory).parameters
@@ -76,6 +79,16 @@ class Registry(Generic[T]):
             for key in options:
                 if key not in parameters:
                     raise UnknownName(f"parameter of {self.noun} {config['name']}", key, list(parameters))
+        missing = [
+            key
+            for key, parameter in parameters.items()
+            if parameter.default is inspect.Parameter.empty
+            and parameter.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+            and key not in options
+            and key not in given
+        ]
+        if missing:
+            raise ValueError(f"{self.noun} {config['name']} needs {', '.join(missing)}")
         return factory(**options, **given)
 
     def __iter__(self) -> Iterator[str]:

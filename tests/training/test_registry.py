@@ -32,6 +32,13 @@ def test_an_unknown_parameter_lists_the_near_ones() -> None:
         _shapes().build({"name": "square", "sides": 3})
 
 
+def test_a_missing_parameter_is_named() -> None:
+    with pytest.raises(ValueError, match="shape circle needs radius"):
+        _shapes().build({"name": "circle"})
+    with pytest.raises(ValueError, match="a shape needs a name, one of circle, disc, square"):
+        _shapes().build({"radius": 1})
+
+
 def test_names_are_sorted() -> None:
     assert list(_shapes()) == ["circle", "disc", "square"]
 

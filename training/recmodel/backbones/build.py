@@ -27,7 +27,7 @@ def build_backbone(config: Mapping[str, Any]) -> nn.Module:
     """
     options = dict(config)
     pretrained, use_ssld = options.pop("pretrained", False), options.pop("use_ssld", False)
-    name: str = options["name"]
+    name: str = options.get("name", "")
     if name.startswith(TIMM):
         return _timm(options.pop("name").removeprefix(TIMM), pretrained, options)
     net = BACKBONES.build(options)
