@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -22,9 +22,15 @@ def variant_name(precision: Precision) -> str:
     return f"model.{precision}.onnx"
 
 
-def make_variant(graph: bytes, precision: Precision, crops: NDArray[np.uint8]) -> bytes:
-    """A variant of a graph; ``crops`` (N, height, width, 3) are what integers are calibrated on."""
-    return half_weights(graph) if precision == "fp16" else quantised(graph, crops)
+def make_variant(
+    graph: bytes, precision: Precision, crops: NDArray[np.uint8], operators: Sequence[str] | None = None
+) -> bytes:
+    """A variant of a graph; ``crops`` (N, height, width, 3) are what integers are calibrated on.
+
+    Args:
+        operators: which become integers, as ``("Conv",)``; all that can if left out.
+    """
+    return half_weights(graph) if precision == "fp16" else quantised(graph, crops, operators)
 
 
 def half_weights(graph: bytes) -> bytes:
@@ -45,8 +51,8 @@ def half_weights(graph: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def quantised(graph: bytes, crops: NDArray[np.uint8]) -> bytes:
-    """All that can be in eight-bit integers: weights per channel, activations by their range on crops.
+def quantised(graph: bytes, crops: NDArray[np.uint8], operators: Sequence[str] | None = None) -> bytes:
+    """All that can (or ``operators``) in eight-bit integers: weights per channel, activations by their range on crops.
 
     Source: ONNX Runtime, "Quantize ONNX models": static, QDQ.
 
@@ -76,6 +82,7 @@ def quantised(graph: bytes, crops: NDArray[np.uint8]) -> bytes:
             done,
             Crops(),
             quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=None if operators is None else list(operators),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

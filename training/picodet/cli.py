@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import torch
 import typer
@@ -13,6 +13,7 @@ from kenspeckle.bundle import Bundle, Measurement, read_bundle
 from training.engine.loop import Trainer
 from training.engine.parallel import local_rank, start_processes, stop_processes
 from training.engine.run import Run, code_revision
+from training.export.variants import Precision
 from training.picodet.data import DataError, read_checked, read_coco
 from training.picodet.evaluation.detectors import Detector, bundle_detector, detect_all, milliseconds, whole_picture
 from training.picodet.evaluation.measure import measurements
@@ -27,6 +28,7 @@ from training.picodet.task import DetectionTask
 from training.picodet.teachers.adapter import localizer
 from training.picodet.teachers.agreement import Rule
 from training.picodet.teachers.label import Origin, open_teacher, picture_files, pseudo_labels, write_coco
+from training.picodet.variants import add_variants
 
 SHARED = Path(os.environ.get("KENSPECKLE_SHARED", REPOSITORY.parent / "shared"))
 RECIPE = Path(__file__).parent / "recipes" / "main-object.yaml"
@@ -92,17 +94,30 @@ def export(
     out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
     recipe: RecipeOption = RECIPE,
     data: DataOption = SHARED / "data",
+    variant: Annotated[
+        list[str] | None, typer.Option(help="fp16 or int8, beside the full model; repeatable.", show_default=False)
+    ] = None,
 ) -> None:
-    """Export a run as a bundle and verify it.
+    """Export a run as a bundle and verify it; variants are measured on the recipe's validation pictures.
 
-    Example: python -m training export-picodet --run runs/detector --out models/detector
+    Example: python -m training export-picodet --run runs/detector --out models/detector --variant int8
     """
+    unknown = set(variant or ()) - set(get_args(Precision))
+    if unknown:
+        raise typer.BadParameter(f"--variant {min(unknown)}: one of {', '.join(get_args(Precision))}")
     try:
         settings = open_recipe(recipe)
-        bundle = make_bundle(run, settings, training_pictures(settings, data), code_revision(), out)
+        pictures = training_pictures(settings, data)
+        bundle = make_bundle(run, settings, pictures, code_revision(), out)
+        if variant:
+            chosen: list[Precision] = [one for one in get_args(Precision) if one in variant]
+            bundle = add_variants(bundle, chosen, pictures, validation_pictures(settings, data))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     console.print(f"{bundle.path}: {bundle.card.fingerprint}, box error {bundle.card.parity.value:.2g} px")
+    for name, model in bundle.card.models.items():
+        for line in evaluation_table([one.model_dump() for one in model.measured]) if model.measured else []:
+            console.print(f"{name}: {line}", soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command("eval-picodet")

@@ -89,6 +89,7 @@ def export_onnx(model: PicoDet, size: int) -> bytes:
     tail = onnx.parser.parse_model(postprocess(model.config.classes))
     tail.ir_version = network.ir_version
     whole = onnx.compose.merge_models(network, tail, io_map=[("raw_boxes", "raw_boxes"), ("raw_scores", "raw_scores")])
+    del whole.opset_import[1:]  # the merge lists the operators' version once for each part
     whole.producer_name = "kenspeckle"
     onnx.checker.check_model(whole, full_check=True)
     return bytes(whole.SerializeToString())

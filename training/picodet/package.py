@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,22 @@ def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: st
 
 def with_evaluation(bundle: Bundle, evaluation: list[Measurement]) -> Bundle:
     """Write the bundle again with ``evaluation`` in card and readme."""
+    return rewritten(bundle, {}, {}, evaluation)
+
+
+def rewritten(
+    bundle: Bundle,
+    files: Mapping[str, bytes],
+    measured: Mapping[str, Sequence[Measurement]],
+    evaluation: Sequence[Measurement] | None = None,
+) -> Bundle:
+    """Write the bundle again with more or other files, figures of variants, or another evaluation."""
     card = bundle.card.model_dump(mode="json", exclude={"fingerprint", "files", "models"})
-    card["evaluation"] = [measurement.model_dump(mode="json") for measurement in evaluation]
-    files = {name: bundle.contents[name] for name in bundle.card.files}
-    return _write(bundle.path, card, files)
+    if evaluation is not None:
+        card["evaluation"] = [measurement.model_dump(mode="json") for measurement in evaluation]
+    kept = {name: bundle.contents[name] for name in bundle.card.files}
+    old = {name: model.measured for name, model in bundle.card.models.items() if model.measured}
+    return _write(bundle.path, card, {**kept, **files}, {**old, **measured})
 
 
 def box_parity(model: PicoDet, onnx_model: bytes, images: NDArray[np.uint8]) -> float:
@@ -189,10 +202,16 @@ def summary(recipe: Recipe, steps: int) -> str:
     )
 
 
-def _write(out: Path, card: dict[str, Any], files: dict[str, bytes]) -> Bundle:
-    write_bundle(out, card, {**files, "README.md": readme(card).encode()})
+def _write(
+    out: Path,
+    card: dict[str, Any],
+    files: dict[str, bytes],
+    measured: Mapping[str, Sequence[Measurement]] | None = None,
+) -> Bundle:
+    write_bundle(out, card, {**files, "README.md": readme(card).encode()}, measured)
     bundle = read_bundle(out)
-    verify_bundle(bundle)
+    for name in bundle.card.models:
+        verify_bundle(bundle, variant=name)
     return bundle
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenspeckle.bundle import Bundle, open_session
+from kenspeckle.bundle import Bundle, InputSpec, open_session
 from kenspeckle.crop import resize_picture
 from kenspeckle.geometry import scale_boxes
 from training.picodet.data import Picture, load
@@ -45,10 +45,17 @@ def whole_picture(image: Image.Image) -> Detections:
     return Detections(np.array([[0.0, 0.0, image.width, image.height]]), np.ones(1))
 
 
-def bundle_detector(bundle: Bundle, model: str = "model.onnx") -> Detector:
-    """The detector of a bundle, or of one of its variants, run as a service runs it."""
-    session, spec = open_session(bundle, model), bundle.card.input
+def bundle_detector(bundle: Bundle) -> Detector:
+    """The detector of a bundle, run as a service runs it."""
+    return _session_detector(open_session(bundle), bundle.card.input)
 
+
+def graph_detector(graph: bytes, spec: InputSpec) -> Detector:
+    """An exported graph whose input is as ``spec`` says."""
+    return _session_detector(session_of(graph), spec)
+
+
+def _session_detector(session: Any, spec: InputSpec) -> Detector:
     def detect(image: Image.Image) -> Detections:
         pixels = resize_picture(image, spec.width, spec.height, spec.interpolation)
         boxes, scores, count = session.run(["boxes", "scores", "count"], {spec.name: pixels[None]})
