@@ -1,5 +1,6 @@
 """Every preset can be used: parts are known and fit, losses and gradients are there."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,12 @@ def test_samplers_give_batches_of_the_stated_size(name: str) -> None:
     labels = np.arange(97_000) if "id_list" in sampler else np.repeat(np.arange(700), 4)
     batches = SAMPLERS.build(sampler, labels=labels, seed=0, rank=0, world_size=1)
     assert len(next(batches.batches(0))) == sampler["batch_size"]
+
+
+def test_every_preset_is_on_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs/training/presets.md").read_text(encoding="utf-8")
+    written = [text.removeprefix("…") for text in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page)]
+    assert [name for name in preset_names() if not any(name.endswith(text) for text in written)] == []
 
 
 def test_a_preset_is_found_by_name_and_by_the_path_that_it_had(tmp_path: Path) -> None:
