@@ -138,7 +138,8 @@ def add_variants(bundle: Bundle, sources: Sources, out: Path, command: str, vari
     cut = Cut(spec.width, spec.height, bundle.card.crop, spec.interpolation)
     card = bundle.card.model_dump(mode="json", exclude={"fingerprint", "files", "models"})
     files = {name: bundle.contents[name] for name in bundle.card.files}
-    return _with_graphs(out, card, files, (probe, cohort), cut, sources, variants, command)
+    kept = {name: model.measured for name, model in bundle.card.models.items() if model.measured}
+    return _with_graphs(out, card, files, (probe, cohort), cut, sources, variants, command, kept)
 
 
 def _with_graphs(
@@ -150,8 +151,14 @@ def _with_graphs(
     sources: Sources,
     variants: Sequence[Precision],
     command: str,
+    kept: Mapping[str, Sequence[Measurement]] | None = None,
 ) -> Bundle:
-    """Make the variants of ``files["model.onnx"]`` and whatever of the stored answers is missing, and write all."""
+    """Make the variants of ``files["model.onnx"]`` with their stored answers, and write all.
+
+    Args:
+        stored: arrays of ``probe.npz`` and ``cohort.npz``; those of ``model.onnx`` are made where they are missing.
+        kept: figures of variants that are among the files already.
+    """
     graph = files["model.onnx"]
     graphs = {"model.onnx": graph}
     if variants:
@@ -159,17 +166,16 @@ def _with_graphs(
         graphs |= {variant_name(one): make_variant(graph, one, crops) for one in variants}
     probe, cohort = stored
     pictures = cut.crops(sources.cohort)
+    measured = dict(kept or {})
     for name, content in graphs.items():
-        probe.setdefault(array_name(card["output"]["kind"], name), run_onnx(content, probe["image"]))
-        outputs = run_onnx(content, pictures)
-        kept = outputs if outputs.dtype == np.uint8 else outputs.astype(np.float16)
-        cohort.setdefault(array_name("embeddings", name), kept)
+        answer, members = array_name(card["output"]["kind"], name), array_name("embeddings", name)
+        if content is graph and answer in probe:
+            continue
+        probe[answer], outputs = run_onnx(content, probe["image"]), run_onnx(content, pictures)
+        cohort[members] = outputs if outputs.dtype == np.uint8 else outputs.astype(np.float16)
+        if content is not graph:
+            measured[name] = compare_variant(cut, graph, content, sources, command)
     answers = {"probe.npz": _npz(**probe), "cohort.npz": _npz(**cohort)}
-    measured = {
-        name: compare_variant(cut, graph, content, sources, command)
-        for name, content in graphs.items()
-        if content is not graph
-    }
     return write(out, card, {**files, **graphs, **answers}, measured)
 
 

@@ -128,6 +128,9 @@ def test_variants_are_added_to_a_bundle_later(made: Bundle, sources: Sources, tm
     timeless = [[one for one in measured if "time" not in one.metric] for measured in figures]
     assert timeless[0] == timeless[1]
     np.testing.assert_array_equal(later.cohort("model.int8.onnx"), made.cohort("model.int8.onnx"))
+    again = add_variants(made, sources, tmp_path / "again", "command", ["int8"])
+    assert again.contents["model.int8.onnx"] == made.contents["model.int8.onnx"]
+    assert again.card.models["model.fp16.onnx"] == made.card.models["model.fp16.onnx"]
     fewer = replace(sources, cohort=sources.cohort[:-1])
     with pytest.raises(ValueError, match="exported with"):
         add_variants(plain, fewer, tmp_path / "wrong", "command", ["int8"])
