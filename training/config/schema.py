@@ -41,7 +41,7 @@ class GlobalSection(Section):
     seed: int = 0
     checkpoints: Path | None = Field(default=None, description="Checkpoint to go on from, e.g. output/latest.")
     pretrained_model: Path | None = Field(default=None, description="Weights to start from: checkpoint or file.")
-    save_interval: int = Field(default=1, description="Epochs between checkpoints that are kept; 0: none.")
+    save_interval: int = Field(default=0, description="Epochs between checkpoints that are kept; 0: none.")
     save_steps: int = Field(default=1000, ge=1, description="Steps between checkpoints within an epoch.")
     eval_during_train: bool = False
     eval_interval: int = Field(default=1, ge=1, description="Epochs between evaluations.")
