@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from training.data.labels import LabelledSet
-from training.data.pictures import Picture
+from training.data.packed import PackedPictures
 from training.data.transforms import Chain, Undecodable, build_transforms
 from training.data.transforms.base import Op, Ops
 from training.data.transforms.decode import Backend
+
+Box = tuple[float, float, float, float]
 
 
 class UnreadablePicture(ValueError):
@@ -57,10 +59,10 @@ class PictureCache:
     folder: Path
     short_side: int | None = None
 
-    def path_of(self, picture: Picture) -> Path:
-        """Where the decoded picture is kept."""
-        status = picture.path.stat()
-        identity = (str(picture.path), status.st_size, status.st_mtime_ns, picture.box, self.short_side)
+    def path_of(self, picture: str, box: Box | None = None) -> Path:
+        """Where the decoded region of a picture file is kept."""
+        status = os.stat(picture)
+        identity = (picture, status.st_size, status.st_mtime_ns, box, self.short_side)
         name = hashlib.sha256(repr(identity).encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.npy"
 
@@ -114,6 +116,7 @@ class PictureDataset(Dataset[Item]):
     ) -> None:
         self.pictures = pictures
         self.labels = pictures.labels
+        self._packed = PackedPictures(pictures.pictures)
         self.seed = seed
         self._ops, self._backend, self._cache = ops, backend, cache
         self._chain = build_transforms(ops, backend)
@@ -128,14 +131,15 @@ class PictureDataset(Dataset[Item]):
         Raises:
             UnreadablePicture: if the file is missing or broken, or its box lies outside.
         """
-        picture = self.pictures.pictures[index]
+        path, box = self._packed.path(index), self._packed.box(index)
         try:
-            kept = self._cache.path_of(picture) if self._cache else None
+            kept = self._cache.path_of(path, box) if self._cache else None
             if self._cache and kept and (known := self._cache.read(kept)) is not None:
                 return known
-            pixels = _cut(self._chain.decode(picture.path.read_bytes()), picture.box)
+            with open(path, "rb") as file:
+                pixels = _cut(self._chain.decode(file.read()), box)
         except (OSError, Undecodable) as error:
-            raise UnreadablePicture(f"{picture.path}: cannot be read: {error}") from error
+            raise UnreadablePicture(f"{path}: cannot be read: {error}") from error
         if self._cache and kept:
             pixels = self._cache.reduce(pixels)
             self._cache.write(kept, pixels)
@@ -149,9 +153,12 @@ class PictureDataset(Dataset[Item]):
         """
         rng = np.random.default_rng([self.seed, place.epoch, place.index, place.repeat])
         image = self._chain_of(place.size).chw(self.pixels(place.index), rng)
-        group = self.pictures.pictures[place.index].group
-        label = int(self.labels[place.index])
-        return {"image": torch.from_numpy(image), "label": label, "index": place.index, "group": group}
+        return {
+            "image": torch.from_numpy(image),
+            "label": int(self.labels[place.index]),
+            "index": place.index,
+            "group": self._packed.group(place.index),
+        }
 
     def __getitem__(self, index: int) -> Item:
         """The item as in epoch 0."""
@@ -169,7 +176,7 @@ def _with_size(op: Op, size: tuple[int, int]) -> Op:
     return {name: {**given, "size": list(size)} if given and "size" in given else given for name, given in op.items()}
 
 
-def _cut(pixels: NDArray[np.uint8], box: tuple[float, float, float, float] | None) -> NDArray[np.uint8]:
+def _cut(pixels: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
     """The pixels that a box touches."""
     if box is None:
         return pixels

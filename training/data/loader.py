@@ -1,5 +1,6 @@
 """Batches for training: a data set and a sampler, read by worker processes."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -181,3 +182,5 @@ def stack(items: Sequence[Item]) -> Batch:
 def _start_worker(worker: int) -> None:
     # Every worker has one core: OpenCV's own threads would only stand in each other's way.
     cv2.setNumThreads(0)
+    # What the parent made stays out of this process's garbage collections, which would copy its memory.
+    gc.freeze()

@@ -139,7 +139,7 @@ def test_a_cache_keeps_pixels_until_the_file_changes(pictures: LabelledSet, tmp_
     cache = PictureCache(tmp_path / "cache")
     dataset = PictureDataset(pictures, [], cache=cache)
     fresh = dataset.pixels(0)
-    kept = cache.path_of(pictures.pictures[0])
+    kept = cache.path_of(str(pictures.pictures[0].path))
     assert np.array_equal(np.load(kept), fresh)
     np.save(kept, fresh[::-1])
     assert np.array_equal(dataset.pixels(0), fresh[::-1])
