@@ -23,6 +23,11 @@ class Augmentation(BaseModel):
     erase_share: float = 0.25
     mirror_share: float = 0.1
     """Print is not symmetric, so mirrored views are rare."""
+    zoom_share: float = 0.0
+    """Views of a part of the region whose sides are at least ``zoom_least`` of its sides."""
+    zoom_least: float = 0.4
+    cut_out_share: float = 0.0
+    """Labelled views that show the thing cut out of its photo, on another ground."""
 
 
 def random_view(
@@ -35,8 +40,26 @@ def random_view(
     """Return one random view ``(size, size, 3) uint8`` of the box (sometimes of the whole picture)."""
     whole = (0.0, 0.0, float(image.width), float(image.height))
     region = whole if box is None or rng.random() < augmentation.whole_share else box
+    if rng.random() < augmentation.zoom_share:
+        region = part_of(region, augmentation.zoom_least, rng)
     quad = random_quad(region, rng, augmentation)
     view = image.transform((size, size), Image.Transform.QUAD, quad, Image.Resampling.BICUBIC)
+    return disturbed(view, rng, augmentation)
+
+
+def part_of(
+    region: tuple[float, float, float, float], least: float, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """A random part of a region with sides of ``least`` to 1 of its sides."""
+    low, high = np.array(region[:2]), np.array(region[2:])
+    side = (high - low) * rng.uniform(least, 1.0) * rng.uniform(0.9, 1.0, 2)
+    start = low + rng.uniform(0, 1, 2) * (high - low - side)
+    x0, y0, x1, y1 = (*start.tolist(), *(start + side).tolist())
+    return x0, y0, x1, y1
+
+
+def disturbed(view: Image.Image, rng: np.random.Generator, augmentation: Augmentation) -> NDArray[np.uint8]:
+    """The view blurred, mirrored, recoloured or partly covered, ``(H, W, 3) uint8``."""
     if rng.random() < augmentation.blur_share:
         view = view.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
     if rng.random() < augmentation.mirror_share:

@@ -37,6 +37,12 @@ class ShippedExtractor(nn.Module):
         """Unit embeddings ``(N, dim)``."""
         return self.embed(self.features(images))
 
+    def freeze(self, blocks: int) -> None:
+        """Take the stem and the first ``blocks`` blocks out of training; nothing if that is 0."""
+        if blocks:
+            for part in (self.backbone.stem, *self.backbone.blocks[:blocks]):
+                part.requires_grad_(False)
+
     def train(self, mode: bool = True) -> "ShippedExtractor":
         """Batch-norm statistics stay as they are: small batches do no harm and weights may be averaged."""
         return super().train(False)

@@ -14,16 +14,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.data.augment import random_view
+from training.data.augment import disturbed, random_view
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
+from training.data.cutouts import Masks, cut_out_view, cut_outs
 from training.data.pictures import Picture
 from training.losses import CELoss, cosine_distance, relation_distance, supervised_contrastive
 from training.recmodel.heads import ArcMargin
 from training.recmodel.recipe import Recipe
 from training.recmodel.shipped import ShippedExtractor, set_closed_form_neck, trunk_features
+from training.recmodel.ensemble import teach
 
 START, TUNED, CLASSES = "start.safetensors", "tuned.safetensors", "classes.safetensors"
 CHECKPOINT, LOG, RECIPE = "checkpoint.pt", "log.jsonl", "recipe.yaml"
+MASKS, TEACHER = "cutouts.npy", "teacher.npy"
 Progress = Callable[[int, dict[str, float]], None]
 
 
@@ -34,6 +37,14 @@ class _State:
     head: ArcMargin
     optimiser: torch.optim.AdamW
     step: int = 0
+
+
+@dataclass(frozen=True)
+class _Data:
+    groups: dict[str, list[Picture]]
+    retained: Sequence[Picture]
+    masks: Masks
+    taught: dict[Picture, NDArray[np.float32]]
 
 
 def train(
@@ -69,9 +80,11 @@ def train(
     frozen = ShippedExtractor(recipe.dim)
     frozen.load_state_dict(start)
     groups = {label: [p for p in labelled if p.label == label] for label in labels}
+    taught = teach(labelled, retained, recipe.shrinkage, run / TEACHER) if recipe.distillation else {}
+    data = _Data(groups, retained, masks_of(labelled, recipe, run), taught)
     last = recipe.steps if stop_after is None else min(stop_after, recipe.steps)
     while state.step < last:
-        losses = _step(state, frozen, groups, retained, recipe)
+        losses = _step(state, frozen, data, recipe)
         with (run / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps({"step": state.step, **losses}) + "\n")
         progress(state.step, losses)
@@ -103,7 +116,7 @@ def begin(labelled: Sequence[Picture], recipe: Recipe, run: Path, pretrained: bo
     if not (run / CLASSES).exists():
         torch.manual_seed(recipe.seed)
         model = ShippedExtractor(recipe.dim, pretrained)
-        features, numbers = fit_neck(model, labelled, recipe.shrinkage)
+        features, numbers = fit_neck(model, labelled, recipe.shrinkage, masks_of(labelled, recipe, run))
         with torch.no_grad():
             embeddings = model.embed(torch.from_numpy(features))
         sums = torch.zeros(int(numbers.max()) + 1, recipe.dim)
@@ -113,17 +126,30 @@ def begin(labelled: Sequence[Picture], recipe: Recipe, run: Path, pretrained: bo
     return load_file(run / START), load_file(run / CLASSES)["weight"]
 
 
+def masks_of(labelled: Sequence[Picture], recipe: Recipe, run: Path) -> Masks:
+    """Where the things are in their pictures, made once per run; nothing if the recipe asks for no cut-outs."""
+    if not recipe.augmentation.cut_out_share:
+        return {}
+    return dict(zip(labelled, cut_outs(labelled, run / MASKS), strict=True))
+
+
 def fit_neck(
-    model: ShippedExtractor, labelled: Sequence[Picture], shrinkage: float
+    model: ShippedExtractor, labelled: Sequence[Picture], shrinkage: float, masks: Masks | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Fit the closed-form neck of ``model`` on the serving crops of ``labelled``.
+
+    Args:
+        masks: of pictures that are also shown cut out on white.
 
     Returns:
         Unit trunk features ``(N, 1280)`` and class numbers ``(N,)``, in the order of the sorted labels.
     """
-    crops = batches_of_crops(labelled, CROP, SERVING_SIZE, SERVING_INTERPOLATION)
     numbers = np.unique([p.label for p in labelled], return_inverse=True)[1]
-    features = trunk_features(model, crops)
+    features = trunk_features(model, batches_of_crops(labelled, CROP, SERVING_SIZE, SERVING_INTERPOLATION))
+    if masks:
+        rng = np.random.default_rng(0)
+        cut = (np.array(cut_out_view(p, masks[p], None, SERVING_SIZE, rng))[None] for p in labelled)
+        features, numbers = np.concatenate([features, trunk_features(model, cut)]), np.concatenate([numbers, numbers])
     set_closed_form_neck(model, features, numbers, shrinkage)
     return features, numbers
 
@@ -131,11 +157,12 @@ def fit_neck(
 def _resume(run: Path, recipe: Recipe, start: dict[str, Tensor], classes: Tensor) -> _State:
     model = ShippedExtractor(recipe.dim)
     model.load_state_dict(start)
+    model.freeze(recipe.frozen_blocks)
     saved = torch.load(run / CHECKPOINT, weights_only=True) if (run / CHECKPOINT).exists() else None
     head = ArcMargin(recipe.dim, len(classes), scale=recipe.scale)
     head.weight.data.copy_(classes)
     groups = [
-        {"params": list(model.backbone.parameters()), "lr": recipe.trunk_rate},
+        {"params": [p for p in model.backbone.parameters() if p.requires_grad], "lr": recipe.trunk_rate},
         {"params": list(model.neck.parameters()), "lr": recipe.neck_rate},
         {"params": list(head.parameters()), "lr": recipe.head_rate},
     ]
@@ -172,34 +199,28 @@ def rate_factor(step: int, recipe: Recipe) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, recipe.steps - warmup)))
 
 
-def _step(
-    state: _State,
-    frozen: ShippedExtractor,
-    groups: dict[str, list[Picture]],
-    retained: Sequence[Picture],
-    recipe: Recipe,
-) -> dict[str, float]:
+def _step(state: _State, frozen: ShippedExtractor, data: _Data, recipe: Recipe) -> dict[str, float]:
     """One optimiser step. Its random numbers depend on seed and step alone, so that a resumed run is the same run."""
     rng = np.random.default_rng((recipe.seed, state.step))
-    chosen, numbers = _draw(groups, recipe, rng)
-    kept = [retained[i] for i in rng.choice(len(retained), recipe.retained_per_batch)] if retained else []
-    views = _views([*chosen, *kept], recipe, rng)
+    chosen, numbers = _draw(data.groups, recipe, rng)
+    kept = _some(data.retained, recipe.retained_per_batch, rng)
+    shown = [*chosen, *kept, *(kept if recipe.copies else [])]
+    views = _views(shown, data, recipe, rng)
     for group in state.optimiser.param_groups:
         group["lr"] = group["top_rate"] * rate_factor(state.step, recipe)
     features = state.model.features(views)
-    embeddings = state.model.embed(features[: len(chosen)])
+    embeddings = state.model.embed(features)
     state.head.margin = recipe.margin * min(1.0, 3 * state.step / recipe.steps)
-    logits = state.head(embeddings, numbers)
-    losses = {
-        "softmax": CELoss(recipe.smoothing)({"logits": logits}, numbers),
-        "contrastive": recipe.contrastive_weight * supervised_contrastive(embeddings, numbers, recipe.temperature),
-    }
+    losses = _labelled_losses(state.head, embeddings, numbers, len(kept), recipe)
     if kept:
+        held = slice(len(chosen), len(chosen) + len(kept))
         with torch.no_grad():
-            before = frozen.features(views[len(chosen) :])
-        held = features[len(chosen) :]
-        moved, relations = cosine_distance(held, before), relation_distance(held, before)
+            before = frozen.features(views[held])
+        moved, relations = cosine_distance(features[held], before), relation_distance(features[held], before)
         losses["retention"] = recipe.retention_cosine * moved + recipe.retention_relation * relations
+    if data.taught:
+        target = torch.from_numpy(np.stack([data.taught[picture] for picture in shown]))
+        losses["distillation"] = recipe.distillation * relation_distance(embeddings, target)
     state.optimiser.zero_grad()
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     state.optimiser.step()
@@ -208,6 +229,23 @@ def _step(
             state.average[name].lerp_(value, 1 - recipe.ema)
     state.step += 1
     return {name: round(float(value.detach()), 4) for name, value in losses.items()}
+
+
+def _labelled_losses(
+    head: ArcMargin, embeddings: Tensor, numbers: Tensor, kept: int, recipe: Recipe
+) -> dict[str, Tensor]:
+    """Softmax over the labelled pictures, which come first; contrastive loss over them and, if asked for, copies."""
+    labelled = embeddings[: len(numbers)]
+    logits = head(labelled, numbers)
+    if recipe.copies:
+        alone = int(numbers.max()) + 1 + torch.arange(kept)
+        contrastive = supervised_contrastive(embeddings, torch.cat([numbers, alone, alone]), recipe.temperature)
+    else:
+        contrastive = supervised_contrastive(labelled, numbers, recipe.temperature)
+    return {
+        "softmax": CELoss(recipe.smoothing)({"logits": logits}, numbers),
+        "contrastive": recipe.contrastive_weight * contrastive,
+    }
 
 
 def _draw(groups: dict[str, list[Picture]], recipe: Recipe, rng: np.random.Generator) -> tuple[list[Picture], Tensor]:
@@ -222,6 +260,18 @@ def _draw(groups: dict[str, list[Picture]], recipe: Recipe, rng: np.random.Gener
     return chosen, torch.from_numpy(np.repeat(numbers, recipe.pictures_per_class))
 
 
-def _views(pictures: Sequence[Picture], recipe: Recipe, rng: np.random.Generator) -> Tensor:
-    views = [random_view(p.open(), p.box, recipe.size, rng, recipe.augmentation) for p in pictures]
-    return torch.from_numpy(np.stack(views))
+def _some(pictures: Sequence[Picture], count: int, rng: np.random.Generator) -> list[Picture]:
+    return [pictures[i] for i in rng.choice(len(pictures), count)] if pictures else []
+
+
+def _views(pictures: Sequence[Picture], data: _Data, recipe: Recipe, rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(np.stack([_view(picture, data, recipe, rng) for picture in pictures]))
+
+
+def _view(picture: Picture, data: _Data, recipe: Recipe, rng: np.random.Generator) -> NDArray[np.uint8]:
+    augmentation, mask = recipe.augmentation, data.masks.get(picture)
+    if mask is not None and rng.random() < augmentation.cut_out_share:
+        (ground,) = _some(data.retained or [picture], 1, rng)
+        view = cut_out_view(picture, mask, ground.open(), recipe.size, rng)
+        return disturbed(view, rng, augmentation)
+    return random_view(picture.open(), picture.box, recipe.size, rng, augmentation)
