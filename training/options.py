@@ -40,8 +40,11 @@ OverrideOption = Annotated[
 BundleOption = Annotated[Path, typer.Option(help="Bundle folder.")]
 
 
-def sources_of(data: Path | None, others: Path | None) -> Sources:
+def sources_of(data: Path | None, others: Path | None, unseen_fold: int = 0) -> Sources:
     """The pictures of ``--data`` and ``--others``, or of the shared data folder where both are left out.
+
+    Args:
+        unseen_fold: of the shared classes, kept out of training.
 
     Raises:
         typer.BadParameter: if only one is given, or a folder cannot be used.
@@ -49,6 +52,8 @@ def sources_of(data: Path | None, others: Path | None) -> Sources:
     if (data is None) != (others is None):
         raise typer.BadParameter("--data and --others go together")
     try:
-        return shared_sources(shared_data()) if data is None or others is None else folder_sources(data, others)
+        if data is None or others is None:
+            return shared_sources(shared_data(), unseen_fold)
+        return folder_sources(data, others)
     except (FileNotFoundError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error

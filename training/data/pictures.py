@@ -11,9 +11,6 @@ from PIL import Image, ImageOps
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 FOLDS = 3
-UNSEEN_FOLD = 0
-"""Its classes train nothing: every figure on them is one on things that the model never saw."""
-SEEN_FOLDS = {1, 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,11 @@ def grocery_classes(data: Path) -> list[GroceryClass]:
             classes.append(GroceryClass(row["fine"], group, seen[group] % FOLDS, data / "grocery" / row["icon"]))
             seen[group] += 1
     return classes
+
+
+def seen_folds(unseen: int) -> set[int]:
+    """The folds that may train where ``unseen`` is held out, so that figures on it are on things never seen."""
+    return set(range(FOLDS)) - {unseen}
 
 
 def grocery(data: Path, split: str, folds: set[int]) -> list[Picture]:

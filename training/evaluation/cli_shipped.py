@@ -4,6 +4,7 @@ from typing import Annotated
 
 import torch
 import typer
+import yaml
 from rich.console import Console
 from rich.markdown import Markdown
 
@@ -20,8 +21,9 @@ from training.export.package import load_run
 from training.export.sources import shared_sources
 from training.export.text import evaluation_lines
 from training.options import BundleOption, RunOption, ThreadsOption
+from training.recmodel.recipe import Recipe, read_recipe
 from training.recmodel.shipped import ShippedExtractor
-from training.recmodel.train import fit_neck
+from training.recmodel.train import RECIPE, fit_neck
 
 app = typer.Typer()
 console = Console()
@@ -36,9 +38,12 @@ def choose_mix(run: RunOption, threads: ThreadsOption = 1) -> None:
     Example: python -m training choose-mix --run runs/extractor
     """
     torch.set_num_threads(threads)
+    fold = read_recipe(run / RECIPE).unseen_fold
     console.print("share   val photos of trained classes   main-body val, leave one photo out")
     for share in SHARES:
-        products, general = mix_recalls(graph_embedder(export_onnx(load_run(run, share), SERVING_SIZE)), shared_data())
+        products, general = mix_recalls(
+            graph_embedder(export_onnx(load_run(run, share), SERVING_SIZE)), shared_data(), fold
+        )
         console.print(f"{share:5.2f}   {products:30.3f}   {general:35.3f}")
 
 
@@ -50,13 +55,14 @@ def eval_extractor(bundle: BundleOption, write: WriteOption = False, threads: Th
     """
     torch.set_num_threads(threads)
     opened, data = read_bundle(bundle), shared_data()
+    fold = unseen_fold(opened)
     frozen = ShippedExtractor(pretrained=True)
     trunk = torch_embedder(frozen, neck=False)
     command = "python -m training eval-extractor --bundle models/extractor"
-    measured = retrieval_measurements(bundle_embedder(opened), "this bundle", data, command)
-    measured += retrieval_measurements(trunk, "frozen trunk", data, command)
-    fit_neck(frozen, shared_sources(data).labelled, shrinkage=0.5)
-    measured += retrieval_measurements(torch_embedder(frozen), "frozen trunk + closed-form neck", data, command)
+    measured = retrieval_measurements(bundle_embedder(opened), "this bundle", data, fold, command)
+    measured += retrieval_measurements(trunk, "frozen trunk", data, fold, command)
+    fit_neck(frozen, shared_sources(data, fold).labelled, shrinkage=0.5)
+    measured += retrieval_measurements(torch_embedder(frozen), "frozen trunk + closed-form neck", data, fold, command)
     _report(opened, measured, write)
 
 
@@ -68,7 +74,12 @@ def eval_decisions(bundle: BundleOption, write: WriteOption = False) -> None:
     """
     opened = read_bundle(bundle)
     command = "python -m training eval-decisions --bundle models/extractor"
-    _report(opened, decision_measurements(opened, shared_data(), command), write)
+    _report(opened, decision_measurements(opened, shared_data(), unseen_fold(opened), command), write)
+
+
+def unseen_fold(bundle: Bundle) -> int:
+    """The fold of the shared classes that trained nothing in a bundle, as its recipe says."""
+    return Recipe.model_validate(yaml.safe_load(bundle.contents[RECIPE])).unseen_fold
 
 
 def _report(bundle: Bundle, measured: list[Measurement], write: bool) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kenspeckle.bundle import Bundle, Measurement
 from kenspeckle.decision import Calibrator, Match, decide, expected_calibration_error, probability
-from training.data.pictures import UNSEEN_FOLD, distractors, grocery
+from training.data.pictures import distractors, grocery
 from training.evaluation.embed import bundle_embedder
 from training.evaluation.episodes import KNOWN, SIBLING, UNRELATED, Facts, OpenSet, draw_episodes
 from training.evaluation.retrieval import measurement
@@ -19,12 +19,12 @@ VERDICTS = ("known", "ambiguous", "unknown")
 DATA = "grocery test, unseen classes, half enrolled"
 
 
-def decision_measurements(bundle: Bundle, data: Path, command: str) -> list[Measurement]:
+def decision_measurements(bundle: Bundle, data: Path, unseen_fold: int, command: str) -> list[Measurement]:
     """False-accept rates asked and got, known things accepted, and the calibration error of a bundle."""
     embed = bundle_embedder(bundle)
     open_set = OpenSet(
-        references=embed(grocery(data, "train", {UNSEEN_FOLD})),
-        queries=embed(grocery(data, "test", {UNSEEN_FOLD})),
+        references=embed(grocery(data, "train", {unseen_fold})),
+        queries=embed(grocery(data, "test", {unseen_fold})),
         unrelated=embed(distractors(data)),
         cohort=bundle.cohort(),
     )

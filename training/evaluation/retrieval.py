@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenspeckle.bundle import Measurement
-from training.data.pictures import FOLDS, UNSEEN_FOLD, Picture, general_classes, grocery, grocery_classes, grocery_icons
+from training.data.pictures import FOLDS, Picture, general_classes, grocery, grocery_classes, grocery_icons
 from training.data.select import spread
 from training.evaluation.embed import Embedder
 from training.evaluation.metrics import Removal, cosine_blocks, retrieval_figures
@@ -41,7 +41,7 @@ def draw_references(pool: Pool, per_label: int, rng: np.random.Generator) -> NDA
     return np.concatenate([rng.permutation(group)[:per_label] for group in groups])
 
 
-def retrieval_measurements(embed: Embedder, name: str, data: Path, command: str) -> list[Measurement]:
+def retrieval_measurements(embed: Embedder, name: str, data: Path, unseen_fold: int, command: str) -> list[Measurement]:
     """Recall@1 of ``name`` on the grocery test photos of the unseen fold and on the general classes.
 
     "unseen": the gallery holds the unseen classes alone; "all": all classes, those that the model was trained on
@@ -49,9 +49,9 @@ def retrieval_measurements(embed: Embedder, name: str, data: Path, command: str)
     """
     every = set(range(FOLDS))
     icons, photos = embed(grocery_icons(data, every)), embed(_candidates(data))
-    queries = embed(grocery(data, "test", {UNSEEN_FOLD}))
+    queries = embed(grocery(data, "test", {unseen_fold}))
     classes = grocery_classes(data)
-    unseen = [c.name for c in classes if c.fold == UNSEEN_FOLD]
+    unseen = [c.name for c in classes if c.fold == unseen_fold]
     group_of = {c.name: c.group for c in classes}
     groups = np.array([group_of[str(label)] for label in queries.labels])
     measured = []

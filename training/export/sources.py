@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.data.pictures import SEEN_FOLDS, UNSEEN_FOLD, Picture, folder_pictures, grocery, mainbody
+from training.data.pictures import Picture, folder_pictures, grocery, mainbody, seen_folds
 from training.data.select import split_by_label, split_by_photo, spread
 
 GENERAL_COHORT, PRODUCT_COHORT = 500, 100
@@ -34,10 +34,11 @@ class Sources:
     limits: list[str]
 
 
-def shared_sources(data: Path) -> Sources:
+def shared_sources(data: Path, unseen_fold: int) -> Sources:
     """The sources of the shipped extractor. Nothing of the unseen grocery classes, no icon and no test photo."""
-    labelled, retained = grocery(data, "train", SEEN_FOLDS), mainbody(data, "train")
-    products, general = grocery(data, "val", SEEN_FOLDS), mainbody(data, "val")
+    seen = seen_folds(unseen_fold)
+    labelled, retained = grocery(data, "train", seen), mainbody(data, "train")
+    products, general = grocery(data, "val", seen), mainbody(data, "val")
     return Sources(
         labelled=labelled,
         retained=retained,
@@ -52,7 +53,7 @@ def shared_sources(data: Path) -> Sources:
         " main-body val photos, each the other's unknowns",
         credits=_shared_credits(labelled, retained),
         limits=[
-            f"Classes of fold {UNSEEN_FOLD} of the grocery photos were kept out of everything, so that its figures"
+            f"Classes of fold {unseen_fold} of the grocery photos were kept out of everything, so that its figures"
             " are on things never seen; the price is a third fewer classes to learn from.",
             "Trained on one country's groceries: other kinds of print gain less.",
             "Siblings of an enrolled thing (same brand, other flavour) are accepted far more often than the asked"

@@ -32,7 +32,8 @@ def closed_form(
     Example: python -m training closed-form --data shop --others anything --out runs/shop
     """
     torch.set_num_threads(threads)
-    begin(sources_of(data, others).labelled, read_recipe(recipe), out, pretrained=True)
+    settings = read_recipe(recipe)
+    begin(sources_of(data, others, settings.unseen_fold).labelled, settings, out, pretrained=True)
     console.print(f"run: {out}")
 
 
@@ -49,7 +50,8 @@ def tune(
     Example: python -m training tune --data shop --others anything --out runs/shop
     """
     torch.set_num_threads(threads)
-    sources, settings = sources_of(data, others), read_recipe(recipe)
+    settings = read_recipe(recipe)
+    sources = sources_of(data, others, settings.unseen_fold)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(f"{len(sources.labelled)} pictures", total=settings.steps)

@@ -19,10 +19,10 @@ from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batch
 from training.data.cutouts import Masks, cut_out_view, cut_outs
 from training.data.pictures import Picture
 from training.losses import CELoss, cosine_distance, relation_distance, supervised_contrastive
+from training.recmodel.ensemble import teach
 from training.recmodel.heads import ArcMargin
 from training.recmodel.recipe import Recipe
 from training.recmodel.shipped import ShippedExtractor, set_closed_form_neck, trunk_features
-from training.recmodel.ensemble import teach
 
 START, TUNED, CLASSES = "start.safetensors", "tuned.safetensors", "classes.safetensors"
 CHECKPOINT, LOG, RECIPE = "checkpoint.pt", "log.jsonl", "recipe.yaml"

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.training.pictures import draw_folder
 from training.data.augment import Augmentation, random_quad, random_view
-from training.data.pictures import SEEN_FOLDS, Picture, folder_pictures, grocery, grocery_classes
+from training.data.pictures import Picture, folder_pictures, grocery, grocery_classes, seen_folds
 from training.data.select import split_by_label, spread
 
 
@@ -42,7 +42,7 @@ def test_folds_count_within_cartons_and_within_produce(tmp_path: Path) -> None:
 
 def test_a_held_out_fold_stays_out_and_the_best_box_is_taken(tmp_path: Path) -> None:
     write_grocery(tmp_path)
-    pictures = grocery(tmp_path, "train", SEEN_FOLDS)
+    pictures = grocery(tmp_path, "train", seen_folds(0))
     assert [(p.label, p.box) for p in pictures] == [("P1", (1, 2, 3, 4))]
 
 

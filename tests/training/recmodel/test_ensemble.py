@@ -6,8 +6,8 @@ import pytest
 from tests.training.pictures import draw_folder
 from training.data.pictures import folder_pictures
 from training.recmodel.closed_form import closed_form_neck
-from training.recmodel.shipped import DIM
 from training.recmodel.ensemble import ensemble, teach
+from training.recmodel.shipped import DIM
 
 
 def test_the_ensemble_is_the_mean_of_the_cosines_of_its_members() -> None:
