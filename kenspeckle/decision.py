@@ -7,12 +7,15 @@ Annals of Statistics 2023) against a cohort of unrelated objects, followed by a 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+SURE = 0.7
+"""Least probability of a ``known`` answer, unless a setting says otherwise."""
 Verdict = Literal["known", "unknown", "ambiguous"]
 
 
@@ -61,6 +64,30 @@ class Decision(BaseModel):
     reason: str
 
 
+@dataclass(frozen=True)
+class LeaveOut:
+    """When members of a cohort are no unrelated things to a gallery, and do not count.
+
+    Attributes:
+        kinds: ``(N,)`` what each member shows, as a number; members of one kind stand and fall together.
+        same_thing: similarity from which a member is taken for a thing that is in the gallery.
+    """
+
+    kinds: NDArray[np.int64]
+    same_thing: float
+
+
+def standing(cohort_maxima: NDArray[np.floating], rule: LeaveOut) -> NDArray[np.bool_]:
+    """Which members count as unrelated to a gallery, ``(N,)``.
+
+    A kind is left out if one of its members is as similar to something in the gallery as ``same_thing``: then the
+    gallery holds that kind of thing, and the test would refuse the very things that were enrolled. If more than half of
+    the members went, similarity tells nothing about this gallery, and all stay: the test is then rather too strict.
+    """
+    left = np.isin(rule.kinds, rule.kinds[cohort_maxima >= rule.same_thing])
+    return ~left if 2 * left.sum() <= len(left) else np.ones_like(left)
+
+
 def p_values(similarities: NDArray[np.floating], cohort_maxima: NDArray[np.floating]) -> NDArray[np.float64]:
     """Share of unrelated things that look at least this much like something in the gallery.
 
@@ -88,7 +115,7 @@ def probability(similarity: float, margin: float | None, p_value: float, calibra
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-def decide(match: Match | None, false_accept_rate: float, calibrator: Calibrator, sure: float = 0.8) -> Decision:
+def decide(match: Match | None, false_accept_rate: float, calibrator: Calibrator, sure: float = SURE) -> Decision:
     """Decide on one object.
 
     Args:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from kenspeckle.bits import unit_codes
 from kenspeckle.bundle.card import Card, Measurement
+from kenspeckle.decision import LeaveOut
 
 CARD, MODEL, PROBE, COHORT = "card.json", "model.onnx", "probe.npz", "cohort.npz"
 REQUIRED = (MODEL, PROBE, "LICENSE", "README.md")
@@ -61,6 +62,20 @@ class Bundle:
             return unit_codes(stored[key])
         vectors = stored[key].astype(np.float32)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+    def leave_out(self) -> LeaveOut | None:
+        """When members of the cohort do not count; None if the card knows no similarity for it.
+
+        Raises:
+            BundleError: if the cohort's labels are missing or of another number.
+        """
+        calibration = self.card.calibration
+        if calibration is None or calibration.same_thing is None:
+            return None
+        labels = self.arrays(COHORT).get("labels")
+        if labels is None or labels.shape != (calibration.cohort_size,):
+            raise BundleError(f"{self.path}: {COHORT} does not say what its {calibration.cohort_size} members show")
+        return LeaveOut(np.unique(labels, return_inverse=True)[1].astype(np.int64), calibration.same_thing)
 
 
 def precision_of(model: str) -> str:

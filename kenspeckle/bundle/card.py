@@ -57,6 +57,12 @@ class Calibration(_Part):
     calibrator: Calibrator
     cohort_size: int = Field(ge=1)
     cohort_origin: str
+    same_thing: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        description="Similarity from which a member of the cohort is taken for an enrolled thing.",
+    )
     false_accept_rate: float = Field(gt=0, lt=1, description="Default asked rate.")
     fitted_on: str
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from kenspeckle.decision import SURE
 from services.common.settings import CommonSettings
 
 
@@ -27,7 +28,7 @@ class DetectorSettings(CommonSettings):
     enrol_score: float = Field(
         default=0.3, ge=0, le=1, description="Least detection score of the box that `crop=auto` takes."
     )
-    sure: float = Field(default=0.8, ge=0, le=1, description="Least probability of a `known` answer.")
+    sure: float = Field(default=SURE, ge=0, le=1, description="Least probability of a `known` answer.")
     suppress_iou: float = Field(
         default=0.5, ge=0, le=1, description="Overlap above which two boxes with one label are one object."
     )

@@ -7,6 +7,7 @@ import structlog
 
 from kenspeckle.bundle import Bundle, BundleError, read_bundle
 from kenspeckle.bundle.bundle import CARD
+from kenspeckle.decision import LeaveOut
 from kenspeckle.types import ModelInfo
 from services.indexer.vectors.index import Vectors
 
@@ -27,6 +28,7 @@ class Cohorts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._vectors: dict[str, Vectors] = {}
+        self._leave_out: dict[str, LeaveOut | None] = {}
         self._hashing: set[str] = set()
         self.models: list[ModelInfo] = []
         self.problems: list[str] = []
@@ -43,6 +45,10 @@ class Cohorts:
         """Whether embeddings of a fingerprint are codes of a hashing model."""
         return fingerprint in self._hashing
 
+    def leave_out(self, fingerprint: str | None) -> LeaveOut | None:
+        """When members of the cohort of a fingerprint do not count; None if they always do."""
+        return None if fingerprint is None else self._leave_out.get(fingerprint)
+
     def load(self) -> None:
         """Read the bundles; one that cannot be used is passed over and named in ``problems``."""
         for path in _bundles(self._folder):
@@ -58,6 +64,7 @@ class Cohorts:
         card, cohort = bundle.card, bundle.cohort()
         for name, model in card.models.items():
             self._vectors[model.fingerprint] = bundle.cohort(name)
+            self._leave_out[model.fingerprint] = bundle.leave_out()
             if card.output.kind == "bits":
                 self._hashing.add(model.fingerprint)
         self.models.append(

@@ -142,7 +142,8 @@ class Directory:
 
     def _new_index(self, row: GalleryRow) -> GalleryIndex:
         cohort, hashing = self._cohorts.get(row.fingerprint), self._cohorts.hashing(row.fingerprint)
-        return GalleryIndex(row.id, row.name, row.fingerprint, row.dim or 0, cohort, hashing)
+        leave_out = self._cohorts.leave_out(row.fingerprint)
+        return GalleryIndex(row.id, row.name, row.fingerprint, row.dim or 0, cohort, hashing, leave_out)
 
     @staticmethod
     def _vectors(connection: Connection, row: GalleryRow, references: list[int]) -> dict[int, embeddings.Vector]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenspeckle.bits import bit_similarities
+from kenspeckle.decision import LeaveOut
 from kenspeckle.types import GalleryState as StateInfo
 from kenspeckle.types import SearchAnswer, SearchHit
 from services.common.errors import Conflict, NotReady
@@ -53,6 +54,7 @@ class GalleryIndex:
         dim: length of the embeddings; 0 without a fingerprint.
         cohort: ``(N, dim) float32`` of the fingerprint; None if no bundle with it is there.
         hashing: whether the embeddings are codes of a hashing model.
+        leave_out: when members of the cohort do not count; None if they always do.
     """
 
     def __init__(
@@ -63,13 +65,15 @@ class GalleryIndex:
         dim: int,
         cohort: Vectors | None,
         hashing: bool = False,
+        leave_out: LeaveOut | None = None,
     ) -> None:
         self.gallery_id = gallery_id
         self.name = name
         self.fingerprint = fingerprint
         self.dim = dim
         self.revision = 0
-        self._cohort = None if cohort is None else CohortMaxima(cohort, bit_similarities if hashing else cosines)
+        similarities = bit_similarities if hashing else cosines
+        self._cohort = None if cohort is None else CohortMaxima(cohort, similarities, leave_out)
         self._kind: type[VectorIndex] = BinaryIndex if hashing else FlatIndex
         self._index: VectorIndex = BinaryIndex(dim) if hashing else FlatIndex(max(dim, 1))
         self._shown: dict[int, Shown] = {}

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kenspeckle.decision import Calibrator, Match, decide, expected_calibration_error, p_values, probability
+from kenspeckle.decision import (
+    Calibrator,
+    LeaveOut,
+    Match,
+    decide,
+    expected_calibration_error,
+    p_values,
+    probability,
+    standing,
+)
 
 CALIBRATOR = Calibrator(intercept=-12, similarity=10, margin=20, log_p=-0.3, margin_cap=0.3)
 similarity = st.floats(-1, 1, width=32)
@@ -97,3 +106,24 @@ def test_a_p_below_the_floor_adds_nothing_to_the_probability() -> None:
     floored = CALIBRATOR.model_copy(update={"p_floor": 0.1})
     assert probability(0.9, 0.2, 0.001, floored) == probability(0.9, 0.2, 0.1, CALIBRATOR)
     assert probability(0.9, 0.2, 0.5, floored) == probability(0.9, 0.2, 0.5, CALIBRATOR)
+
+
+def test_kinds_that_the_gallery_holds_do_not_count() -> None:
+    rule = LeaveOut(np.array([0, 0, 1, 2, 2, 2, 3]), 0.6)
+    assert standing(np.array([0.2, 0.7, 0.5, 0.1, 0.1, 0.1, 0.59]), rule).tolist() == [False] * 2 + [True] * 5
+    assert standing(np.array([0.2, 0.3, 0.5, 0.1, 0.1, 0.1, 0.6]), rule).tolist() == [True] * 6 + [False]
+    assert standing(np.full(7, 0.5), rule).all()
+
+
+def test_a_cohort_of_which_more_than_half_would_go_stays_whole() -> None:
+    rule = LeaveOut(np.array([0, 0, 1, 1]), 0.6)
+    assert standing(np.array([0.9, 0.1, 0.1, 0.1]), rule).tolist() == [False, False, True, True]
+    assert standing(np.array([0.9, 0.1, 0.9, 0.1]), rule).all()
+
+
+def test_leaving_out_what_was_enrolled_lets_the_enrolled_thing_be_known() -> None:
+    maxima = np.concatenate([np.full(30, 0.8), np.linspace(0, 0.4, 99)])
+    rule = LeaveOut(np.repeat([0, 1], [30, 99]), 0.7)
+    query = np.array([0.75])
+    assert p_values(query, maxima)[0] > 0.2
+    assert p_values(query, maxima[standing(maxima, rule)])[0] == pytest.approx(0.01)

@@ -17,7 +17,7 @@ from training.evaluation.mix import SHARES, mix_recalls
 from training.evaluation.retrieval import retrieval_measurements
 from training.export.extractor import with_evaluation
 from training.export.onnx_graph import export_onnx
-from training.export.package import load_run
+from training.export.package import finished
 from training.export.sources import shared_sources
 from training.export.text import evaluation_lines
 from training.options import BundleOption, RunOption, ThreadsOption
@@ -38,12 +38,12 @@ def choose_mix(run: RunOption, threads: ThreadsOption = 1) -> None:
     Example: python -m training choose-mix --run runs/extractor
     """
     torch.set_num_threads(threads)
-    fold = read_recipe(run / RECIPE).unseen_fold
+    recipe, data = read_recipe(run / RECIPE), shared_data()
+    labelled = shared_sources(data, recipe.unseen_fold).labelled
     console.print("share   val photos of trained classes   main-body val, leave one photo out")
     for share in SHARES:
-        products, general = mix_recalls(
-            graph_embedder(export_onnx(load_run(run, share), SERVING_SIZE)), shared_data(), fold
-        )
+        network = finished(run, recipe.model_copy(update={"mix": share}), labelled)
+        products, general = mix_recalls(graph_embedder(export_onnx(network, SERVING_SIZE)), data, recipe.unseen_fold)
         console.print(f"{share:5.2f}   {products:30.3f}   {general:35.3f}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kenspeckle.decision import p_values
+from kenspeckle.decision import LeaveOut, p_values, standing
 from training.evaluation.pool import Pool
 from training.evaluation.retrieval import draw_references
 
@@ -31,12 +31,23 @@ class Facts:
 
 @dataclass(frozen=True)
 class OpenSet:
-    """What episodes draw from: references and queries of the same labels, other things, and the cohort (N, dim)."""
+    """What episodes draw from: references and queries of the same labels, other things, and the cohort.
+
+    Attributes:
+        cohort: ``(N, dim)``.
+        leave_out: when its members do not count; None if they always do.
+    """
 
     references: Pool
     queries: Pool
     unrelated: Pool
     cohort: NDArray[np.float32]
+    leave_out: LeaveOut | None = None
+
+    def cohort_maxima(self, gallery: Pool) -> NDArray[np.float32]:
+        """Similarity of the members that count to what is most like them in a gallery."""
+        maxima = np.asarray((self.cohort @ gallery.vectors.T).max(axis=1))
+        return maxima if self.leave_out is None else maxima[standing(maxima, self.leave_out)]
 
 
 def joined(parts: list[Facts]) -> Facts:
@@ -69,7 +80,7 @@ def _episode(data: OpenSet, enrolled: NDArray[np.str_], references: int, rng: np
         (SIBLING, siblings.take(rng.permutation(len(siblings.labels))[:each])),
         (UNRELATED, unrelated.take(rng.permutation(len(unrelated.labels))[:each])),
     ]
-    cohort_maxima = (data.cohort @ gallery.vectors.T).max(axis=1)
+    cohort_maxima = data.cohort_maxima(gallery)
     return joined([search_facts(queries, gallery, cohort_maxima, kind) for kind, queries in parts])
 
 

@@ -22,6 +22,7 @@ from training.options import (
     sources_of,
 )
 from training.recmodel.cli_train import read_config, sentences
+from training.recmodel.recipe import read_recipe
 from training.recmodel.restore import restored
 from training.recmodel.train import RECIPE
 
@@ -41,6 +42,9 @@ def export(
     data: DataOption = None,
     others: OthersOption = None,
     mix: Annotated[float | None, typer.Option(help="Of a run of tune: share of the tuned weights.")] = None,
+    peer: Annotated[
+        list[Path] | None, typer.Option(help="Of a run of tune: runs with other folds held out, to calibrate on.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the model.")] = "kenspeckle-extractor",
     version: Annotated[str, typer.Option(help="Version of the model, as 1.0.0.")] = "0.1.0",
     fp16: Fp16Option = False,
@@ -58,11 +62,14 @@ def export(
     with sentences():
         if (config is None) == (run is None):
             raise ValueError("give a run with --run, or a configuration with -c")
-        sources, chosen = sources_of(data, others), precisions(fp16, int8)
-        if run is not None and (run / RECIPE).exists():
-            bundle = make_bundle(run, sources, out, name, version, mix, chosen)
-        elif mix is not None:
-            raise ValueError("--mix is for runs of tune, which know the weights that they started from")
+        chosen = precisions(fp16, int8)
+        tuned = run is not None and (run / RECIPE).exists()
+        fold = read_recipe(run / RECIPE).unseen_fold if run is not None and tuned else 0
+        sources = sources_of(data, others, fold)
+        if run is not None and tuned:
+            bundle = make_bundle(run, sources, out, name, version, mix, chosen, peer or [])
+        elif mix is not None or peer:
+            raise ValueError("--mix and --peer are for runs of tune, which know what they started from and left out")
         elif run is not None:
             bundle = bundle_of_run(run, sources, out, name, version, chosen)
         else:

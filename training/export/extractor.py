@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,18 @@ from torch import nn
 
 from kenspeckle.bundle import Bundle, Measurement, array_name, read_bundle, verify_bundle, write_bundle
 from kenspeckle.crop import CropRule, Interpolation
-from kenspeckle.decision import Calibrator
+from kenspeckle.decision import Calibrator, LeaveOut
 from training.data.crops import CROP, SERVING_INTERPOLATION, batches_of_crops
 from training.data.pictures import Picture
 from training.data.select import spread
 from training.engine.run import code_revision
 from training.evaluation.calibrate import fit_calibrator
-from training.evaluation.embed import Embedder, graph_embedder
+from training.evaluation.embed import Embedder, Pool, graph_embedder
 from training.evaluation.episodes import Facts, OpenSet, draw_episodes, joined
-from training.evaluation.retrieval import hits_at_1, measurement
+from training.evaluation.retrieval import draw_references, hits_at_1, measurement
 from training.export.network import Output
 from training.export.onnx_graph import agreement, export_onnx, parity, run_onnx, time_ratio
-from training.export.sources import Sources
+from training.export.sources import CalibrationSet, Sources
 from training.export.text import licence_text, readme
 from training.export.variants import Precision, make_variant, variant_name
 
@@ -37,6 +37,10 @@ CALIBRATION_REFERENCES = (1, 2, 3, 8)
 CALIBRATION_GALLERIES = (5, 12, 24)
 CALIBRATION_EPISODES = 15
 CALIBRATION_QUERIES = 15_000
+SAME_THING_QUANTILE = 0.999
+
+Peer = tuple[Embedder, CalibrationSet]
+"""An embedder, and pictures of things that it knows as little as those that will be enrolled."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,14 @@ class Cut:
     def embedder(self, graph: bytes) -> Embedder:
         """Embed pictures with a graph that takes such inputs."""
         return graph_embedder(graph, self.crop, (self.width, self.height), self.interpolation)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What calibration gives: the calibrator, and the similarity from which a cohort member is the enrolled thing."""
+
+    calibrator: Calibrator
+    same_thing: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,12 @@ class Trained:
 
 
 def make_extractor(
-    trained: Trained, sources: Sources, out: Path, command: str, variants: Sequence[Precision] = ()
+    trained: Trained,
+    sources: Sources,
+    out: Path,
+    command: str,
+    variants: Sequence[Precision] = (),
+    peers: Sequence[Peer] = (),
 ) -> Bundle:
     """Export a network as a bundle in ``out`` and verify it.
 
@@ -97,6 +114,7 @@ def make_extractor(
         sources: pictures of the cohort, of the calibrator, of the comparison with the network and its variants.
         command: that reproduces the variants' figures.
         variants: smaller forms to make and to measure.
+        peers: networks like this one, with pictures of things that they never saw, that take part in the calibration.
 
     Raises:
         ValueError: if the graph does not agree with the network.
@@ -106,7 +124,9 @@ def make_extractor(
     agreed = parity(trained.network, graph, cut.crops(spread(sources.labelled, PARITY_PICTURES)))
     if not agreed >= LEAST_PARITY[trained.output]:
         raise ValueError(f"the exported graph differs from the network ({PARITY_METRIC[trained.output]} {agreed:.6f})")
-    card = _card(trained, sources, calibrate(cut.embedder(graph), sources), agreed)
+    own = cut.embedder(graph)
+    fitted = calibrate([*peers, *((own, used) for used in sources.calibration)], sources.cohort)
+    card = _card(trained, sources, fitted, agreed)
     labels = np.array([picture.label for picture in sources.cohort])
     files = {
         "model.onnx": graph,
@@ -179,7 +199,7 @@ def _with_graphs(
     return write(out, card, {**files, **graphs, **answers}, measured)
 
 
-def _card(trained: Trained, sources: Sources, calibrator: Calibrator, agreed: float) -> dict[str, Any]:
+def _card(trained: Trained, sources: Sources, fitted: Fitted, agreed: float) -> dict[str, Any]:
     return {
         "kind": "extractor",
         "name": trained.name,
@@ -189,7 +209,8 @@ def _card(trained: Trained, sources: Sources, calibrator: Calibrator, agreed: fl
         "crop": trained.crop.model_dump(),
         "output": {"kind": trained.output, "dim": trained.dim},
         "calibration": {
-            "calibrator": calibrator.model_dump(),
+            "calibrator": fitted.calibrator.model_dump(),
+            "same_thing": fitted.same_thing,
             "cohort_size": len(sources.cohort),
             "cohort_origin": sources.cohort_origin,
             "false_accept_rate": FALSE_ACCEPT_RATE,
@@ -232,16 +253,35 @@ def compare_variant(cut: Cut, graph: bytes, variant: bytes, sources: Sources, co
     ]
 
 
-def calibrate(embed: Embedder, sources: Sources) -> Calibrator:
-    """Fit the calibrator on galleries of several sizes, with few and more references, drawn from the sources."""
+def calibrate(sets: Sequence[Peer], cohort: Sequence[Picture]) -> Fitted:
+    """Fit the calibrator on galleries of several sizes, with few and more references; every set counts the same.
+
+    Args:
+        sets: embedders, each with pictures of things that it knows as little as those that will be enrolled.
+        cohort: pictures of the cohort.
+    """
     rng = np.random.default_rng(0)
-    cohort = embed(sources.cohort).vectors
+    embedded: dict[Embedder, Pool] = {}
+    open_sets = []
+    for embed, used in sets:
+        members = embedded[embed] if embed in embedded else embedded.setdefault(embed, embed(cohort))
+        pools = embed(used.references), embed(used.queries), embed(used.unrelated)
+        open_sets.append((OpenSet(*pools, members.vectors), members))
+    same = float(np.quantile(np.concatenate([_unrelated_maxima(*one) for one in open_sets]), SAME_THING_QUANTILE))
     parts = []
-    for used in sources.calibration:
-        open_set = OpenSet(embed(used.references), embed(used.queries), embed(used.unrelated), cohort)
-        facts = _facts(open_set)
+    for one, members in open_sets:
+        kinds = np.unique(members.labels, return_inverse=True)[1].astype(np.int64)
+        facts = _facts(replace(one, leave_out=LeaveOut(kinds, same)))
         parts.append(facts.where(rng.permutation(len(facts.right))[:CALIBRATION_QUERIES]))
-    return fit_calibrator(joined(parts))
+    return Fitted(fit_calibrator(joined(parts)), round(same, 4))
+
+
+def _unrelated_maxima(data: OpenSet, members: Pool) -> NDArray[np.float32]:
+    """How much members of the cohort look like galleries that hold none of their labels."""
+    rng = np.random.default_rng(0)
+    others = ~np.isin(members.labels, data.references.labels)
+    galleries = [data.references.take(draw_references(data.references, 8, rng)) for _ in range(CALIBRATION_EPISODES)]
+    return np.concatenate([data.cohort_maxima(gallery)[others] for gallery in galleries])
 
 
 def _facts(open_set: OpenSet) -> Facts:

@@ -7,12 +7,15 @@ from safetensors.torch import load_file
 
 from kenspeckle.bundle import Bundle
 from training.data.crops import SERVING_SIZE
-from training.export.extractor import Trained, make_extractor
-from training.export.sources import Sources
+from training.data.pictures import Picture, shared_data
+from training.evaluation.embed import graph_embedder
+from training.export.extractor import Peer, Trained, make_extractor
+from training.export.onnx_graph import export_onnx
+from training.export.sources import Sources, calibrated_on_peers, shared_sources, unseen_set
 from training.export.variants import Precision
 from training.recmodel.recipe import Recipe, read_recipe
 from training.recmodel.shipped import ShippedExtractor, mixed
-from training.recmodel.train import RECIPE, START, TUNED
+from training.recmodel.train import RECIPE, START, TUNED, fit_neck
 
 
 def load_run(run: Path, mix: float) -> ShippedExtractor:
@@ -27,6 +30,30 @@ def load_run(run: Path, mix: float) -> ShippedExtractor:
     return model
 
 
+def finished(run: Path, recipe: Recipe, labelled: Sequence[Picture]) -> ShippedExtractor:
+    """The network of a run as it is exported: averaged with its start by ``recipe.mix``, its neck fitted anew if asked.
+
+    Args:
+        recipe: of the run, maybe with another mix.
+        labelled: pictures that the run was trained on.
+    """
+    model = load_run(run, recipe.mix)
+    if recipe.refit and recipe.mix:
+        fit_neck(model, labelled, recipe.shrinkage)
+    return model
+
+
+def peer_of(run: Path, data: Path) -> Peer:
+    """A run of the same recipe with another fold held out, and the pictures that tell what it says of unseen things.
+
+    Args:
+        data: the shared data folder.
+    """
+    recipe = read_recipe(run / RECIPE)
+    network = finished(run, recipe, shared_sources(data, recipe.unseen_fold).labelled)
+    return graph_embedder(export_onnx(network, SERVING_SIZE)), unseen_set(data, recipe.unseen_fold)
+
+
 def make_bundle(
     run: Path,
     sources: Sources,
@@ -35,17 +62,20 @@ def make_bundle(
     version: str,
     mix: float | None = None,
     variants: Sequence[Precision] = (),
+    peers: Sequence[Path] = (),
 ) -> Bundle:
     """Export a run as a bundle in ``out`` and verify it.
 
     Args:
         mix: share of the tuned weights; the recipe's if None.
         variants: smaller forms to make and to measure.
+        peers: runs of the same recipe on the shared data, each with another fold held out: the calibrator is fitted on
+            what they say of the classes that they never saw.
     """
     recipe = read_recipe(run / RECIPE)
     recipe = recipe if mix is None else recipe.model_copy(update={"mix": mix})
     trained = Trained(
-        network=load_run(run, recipe.mix),
+        network=finished(run, recipe, sources.labelled),
         name=name,
         version=version,
         width=SERVING_SIZE,
@@ -55,9 +85,14 @@ def make_bundle(
         recipe=recipe.model_dump(),
         seeds=[recipe.seed],
     )
-    command = f"python -m training export --run {run} --out {out}"
+    command = " ".join([f"python -m training export --run {run} --out {out}", *(f"--peer {one}" for one in peers)])
     return make_extractor(
-        trained, sources, out, " ".join([command, *(f"--variant {one}" for one in variants)]), variants
+        trained,
+        calibrated_on_peers(sources) if peers else sources,
+        out,
+        " ".join([command, *(f"--variant {one}" for one in variants)]),
+        variants,
+        [peer_of(one, shared_data()) for one in peers],
     )
 
 

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.data.pictures import Picture, folder_pictures, grocery, mainbody, seen_folds
 from training.data.select import split_by_label, split_by_photo, spread
 
-GENERAL_COHORT, PRODUCT_COHORT = 500, 100
+COHORT = 600
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,12 @@ def shared_sources(data: Path, unseen_fold: int) -> Sources:
     return Sources(
         labelled=labelled,
         retained=retained,
-        cohort=[*spread(retained, GENERAL_COHORT), *spread(labelled, PRODUCT_COHORT)],
+        cohort=spread(retained, COHORT),
         calibration=[
             CalibrationSet(spread(labelled, len(products) * 4), products, general),
             CalibrationSet(*split_by_photo(general), products),
         ],
-        cohort_origin=f"{GENERAL_COHORT} boxed things of the main-body train photos and {PRODUCT_COHORT} grocery train"
-        " photos of the seen classes, spread evenly over labels",
+        cohort_origin=f"{COHORT} boxed things of the main-body train photos, spread evenly over labels",
         fitted_on="val photos of the grocery classes that the network was trained on (references: train photos) and"
         " main-body val photos, each the other's unknowns",
         credits=_shared_credits(labelled, retained),
@@ -61,6 +60,22 @@ def shared_sources(data: Path, unseen_fold: int) -> Sources:
             "Caltech-101 pictures were gathered from the web by its makers; CC BY 4.0 is stated for the whole set.",
             "The terms of the ImageNet pictures behind the start weights are an open question.",
         ],
+    )
+
+
+def unseen_set(data: Path, fold: int) -> CalibrationSet:
+    """For a network that never saw ``fold``: its train photos to enrol, its test photos and other things to look up."""
+    return CalibrationSet(grocery(data, "train", {fold}), grocery(data, "test", {fold}), mainbody(data, "val"))
+
+
+def calibrated_on_peers(sources: Sources) -> Sources:
+    """The shared sources where runs with other folds held out take part in the calibration: these replace the set of
+    classes that the network was trained on, on which it is surer than on new things."""
+    return replace(
+        sources,
+        calibration=sources.calibration[1:],
+        fitted_on="test photos of the grocery classes that runs of the same recipe with other folds held out never saw"
+        " (references: train photos; unknowns: siblings and main-body val photos), and main-body val photos",
     )
 
 

@@ -79,13 +79,14 @@ def variant_lines(measured: Mapping[str, Sequence[Measurement]]) -> list[str]:
 
 
 def evaluation_lines(measured: list[Measurement]) -> list[str]:
-    """Markdown tables: retrieval by model, decisions by references per item; 95 % intervals in brackets."""
+    """Markdown tables: retrieval by model, decisions by gallery and references per item; 95 % intervals in brackets."""
     retrieval = [entry for entry in measured if ": recall@1" in entry.metric]
     decisions = [entry for entry in measured if ": recall@1" not in entry.metric]
-    tables = [
-        _pivot(retrieval, lambda e: f"{e.data}: {e.metric.split(': ')[1]}", lambda e: e.metric.split(": ")[0]),
-        _pivot(decisions, lambda e: e.metric, lambda e: e.data),
-    ]
+    galleries = dict.fromkeys(entry.data.rpartition(", ")[0] for entry in decisions)
+    tables = [_pivot(retrieval, lambda e: f"{e.data}: {e.metric.split(': ')[1]}", lambda e: e.metric.split(": ")[0])]
+    for gallery in galleries:
+        entries = [entry for entry in decisions if entry.data.rpartition(", ")[0] == gallery]
+        tables.append([gallery, "", *_pivot(entries, lambda e: e.metric, lambda e: e.data.rpartition(", ")[2])])
     return [line for table in tables for line in table] or ["Not evaluated yet.", ""]
 
 

@@ -40,6 +40,7 @@ class Recipe(BaseModel):
     distillation: float = Field(default=0.0, ge=0, description="Weight of the ensemble's pairwise cosines as target.")
     ema: float = Field(default=0.99, ge=0, lt=1)
     shrinkage: float = Field(default=0.5, gt=0, le=1, description="Of the closed-form neck that is the start.")
+    refit: bool = Field(default=False, description="Fit the neck anew, in closed form, on the trunk that is exported.")
     mix: float = Field(default=0.5, ge=0, le=1, description="Share of the tuned weights in the exported model.")
     augmentation: Augmentation = Augmentation()
 

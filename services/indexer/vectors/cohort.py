@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kenspeckle.decision import p_values
+from kenspeckle.decision import LeaveOut, p_values, standing
 from services.indexer.vectors.index import Ids, VectorIndex, Vectors
 
 # Cosine of nothing: lower than any similarity, so that a gallery without labelled references is like nothing.
@@ -34,9 +34,13 @@ class CohortMaxima:
     Args:
         cohort: ``(N, dim) float32`` unit vectors.
         similarities: ``(N, M)`` of ``(N, dim)`` and ``(M, dim)``, the same that the gallery's index gives.
+        leave_out: when members do not count; None if they always do. Negatives always do.
     """
 
-    def __init__(self, cohort: Vectors, similarities: Similarities = cosines) -> None:
+    def __init__(
+        self, cohort: Vectors, similarities: Similarities = cosines, leave_out: LeaveOut | None = None
+    ) -> None:
+        self._leave_out = leave_out
         self._similarities = similarities
         self._fixed = len(cohort)
         self._members = np.ascontiguousarray(cohort, np.float32)
@@ -46,8 +50,8 @@ class CohortMaxima:
 
     @property
     def size(self) -> int:
-        """Number of members, negatives included."""
-        return len(self._members)
+        """Number of members that count, negatives included."""
+        return len(self._counted())
 
     @property
     def negatives(self) -> Ids:
@@ -56,12 +60,19 @@ class CohortMaxima:
 
     @property
     def maxima(self) -> Vectors:
-        """m_i, ``(size,) float32``."""
+        """m_i of all members, ``(N,) float32``."""
         return self._maxima
 
     def p_values(self, similarities: Vectors) -> NDArray[np.float64]:
         """p of each of ``(Q,)`` similarities to the nearest labelled reference."""
-        return p_values(similarities, self._maxima)
+        return p_values(similarities, self._counted())
+
+    def _counted(self) -> Vectors:
+        """m_i of the members that count: without those that show what the gallery holds."""
+        if self._leave_out is None:
+            return self._maxima
+        fixed = self._maxima[: self._fixed]
+        return np.concatenate([fixed[standing(fixed, self._leave_out)], self._maxima[self._fixed :]])
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Take labelled references in."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kenspeckle.bits import bit_similarities
+from kenspeckle.decision import LeaveOut
 from services.indexer.vectors.binary import BinaryIndex
 from services.indexer.vectors.cohort import NOTHING, CohortMaxima, cosines
 from services.indexer.vectors.flat import FlatIndex
@@ -159,6 +160,24 @@ def test_maxima_stay_those_of_a_full_comparison(
             expected = likeness(kind, members, np.stack(list(labelled.values()))).max(axis=1)
         np.testing.assert_allclose(maxima.maxima, expected, atol=1e-6)
         assert maxima.size == len(members)
+
+
+def test_members_that_show_what_was_enrolled_count_again_when_it_is_deleted() -> None:
+    cohort = np.eye(4, dtype=np.float32)
+    index, maxima = FlatIndex(4), CohortMaxima(cohort, leave_out=LeaveOut(np.array([0, 0, 1, 2]), 0.9))
+    near, far = np.array([[0.1, 0.99, 0.1, 0.0]], np.float32), np.array([[0.0, 0.5, 0.0, 0.8]], np.float32)
+    for number, vectors_ in ((1, near), (2, far)):
+        index.add(np.array([number]), vectors_)
+        maxima.add(np.array([number]), vectors_)
+    assert maxima.size == 2
+    np.testing.assert_allclose(maxima.p_values(np.array([0.7], np.float32)), [2 / 3])
+    index.add(np.array([3]), near)
+    maxima.add_negatives(np.array([3]), near, index)
+    assert maxima.size == 3
+    index.remove(np.array([1]))
+    maxima.remove(np.array([1]), index)
+    assert maxima.size == 5
+    np.testing.assert_allclose(maxima.p_values(np.array([0.7], np.float32)), [2 / 6])
 
 
 def test_maxima_of_another_cohort_are_not_taken_over() -> None:
