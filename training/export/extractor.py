@@ -267,7 +267,8 @@ def calibrate(sets: Sequence[Peer], cohort: Sequence[Picture]) -> Fitted:
         members = embedded[embed] if embed in embedded else embedded.setdefault(embed, embed(cohort))
         pools = embed(used.references), embed(used.queries), embed(used.unrelated)
         open_sets.append((OpenSet(*pools, members.vectors), members))
-    same = float(np.quantile(np.concatenate([_unrelated_maxima(*one) for one in open_sets]), SAME_THING_QUANTILE))
+    maxima = np.concatenate([_unrelated_maxima(*one) for one in open_sets])
+    same = float(np.quantile(maxima, SAME_THING_QUANTILE)) if len(maxima) else 1.0
     parts = []
     for one, members in open_sets:
         kinds = np.unique(members.labels, return_inverse=True)[1].astype(np.int64)
@@ -277,7 +278,7 @@ def calibrate(sets: Sequence[Peer], cohort: Sequence[Picture]) -> Fitted:
 
 
 def _unrelated_maxima(data: OpenSet, members: Pool) -> NDArray[np.float32]:
-    """How much members of the cohort look like galleries that hold none of their labels."""
+    """How much members of the cohort look like galleries that hold none of their labels; empty if there are none."""
     rng = np.random.default_rng(0)
     others = ~np.isin(members.labels, data.references.labels)
     galleries = [data.references.take(draw_references(data.references, 8, rng)) for _ in range(CALIBRATION_EPISODES)]
