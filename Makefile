@@ -69,7 +69,10 @@ soak: $(VENV)/.test-serving  ## 10,000 recognitions: memory, threads and file de
 
 models: $(VENV)/.test  ## train, export and evaluate the shipped models anew (needs the data sets; hours on two cores)
 	$(BIN)/python -m training tune --out runs/extractor
-	$(BIN)/python -m training export --run runs/extractor --out models/extractor
+	$(BIN)/python -m training tune --unseen-fold 1 --out runs/extractor-1
+	$(BIN)/python -m training tune --unseen-fold 2 --out runs/extractor-2
+	$(BIN)/python -m training export --run runs/extractor --peer runs/extractor-1 --peer runs/extractor-2 \
+	  --out models/extractor --version 0.2.0
 	$(BIN)/python -m training picodet --out runs/detector
 	$(BIN)/python -m training export-picodet --run runs/detector --out models/detector
 	$(MAKE) eval-models

@@ -102,8 +102,14 @@ def summary(recipe: Recipe) -> str:
     start = f"{start} whitening s = {recipe.shrinkage:g}, then PCA to {recipe.dim})."
     if recipe.mix == 0:
         return f"{start} Not tuned."
-    return (
-        f"{start} Then {recipe.steps} steps of fine-tuning at {recipe.size} px (cosine softmax with angular margin,"
-        " supervised contrastive loss, trunk features of unrelated pictures held to the start's), weights averaged"
-        f" over steps; shipped are {recipe.mix:g} x these + {1 - recipe.mix:g} x the start."
+    views = " on random views, many of them of things cut out of their photos" * (recipe.augmentation.cut_out_share > 0)
+    copies = ", two views of unrelated pictures held together" * recipe.copies
+    frozen = f", the first {recipe.frozen_blocks} blocks left as they were" * (recipe.frozen_blocks > 0)
+    text = (
+        f"{start} Then {recipe.steps} steps of tuning at {recipe.size} px{views} (cosine softmax with angular margin,"
+        f" supervised contrastive loss{copies}, trunk features of unrelated pictures held to the start's{frozen}),"
+        " weights averaged over steps"
     )
+    if recipe.mix < 1:
+        text = f"{text}; shipped are {recipe.mix:g} x these + {1 - recipe.mix:g} x the start"
+    return f"{text}; then the neck fitted anew in closed form." if recipe.refit else f"{text}."

@@ -43,6 +43,10 @@ def tune(
     data: DataOption = None,
     others: OthersOption = None,
     recipe: RecipeOption = SHIPPED,
+    unseen_fold: Annotated[
+        int | None,
+        typer.Option(min=0, max=2, help="Fold of the shared classes that trains nothing; else the recipe's."),
+    ] = None,
     threads: ThreadsOption = 1,
 ) -> None:
     """Fine-tune the shipped extractor with retention; a run that was cut off goes on from its last checkpoint.
@@ -51,6 +55,8 @@ def tune(
     """
     torch.set_num_threads(threads)
     settings = read_recipe(recipe)
+    if unseen_fold is not None:
+        settings = settings.model_copy(update={"unseen_fold": unseen_fold})
     sources = sources_of(data, others, settings.unseen_fold)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
