@@ -86,6 +86,7 @@ def create_app(
         authority=indexer.keys,
         lifespan=lifespan,
         max_body_bytes=lambda path: limit(path) if path.startswith("/galleries/") else detector_settings.max_body_bytes,
+        fingerprints=indexer.cohorts.fingerprints,
     )
     app.include_router(recognition_router(detector, detector_settings.upload_seconds, detector_settings.max_pictures))
     app.include_router(galleries_router(indexer, indexer_settings.max_import_bytes))

@@ -28,7 +28,7 @@ from benchmarks.grocery import multi
 from benchmarks.grocery.data import Grocery, Photo
 from benchmarks.grocery.sights import PARALLEL, Sight, Sights
 from benchmarks.grocery.tally import Results, best_object, outcome, rows, table
-from kenspeckle.client import Client
+from kenspeckle.client import Client, KenspeckleError
 from kenspeckle.types import ModelInfo, RecognizedObject
 from services.detector.answers import Region, Rule, judge, kept
 from services.detector.parameters import RecognizeAsked
@@ -139,8 +139,29 @@ def run(client: Client, data: Grocery, sights: Sights, judge_: Judge, per_class:
     return results
 
 
+def measure(client: Client, folder: Path, arguments: argparse.Namespace) -> None:
+    """Run both parts against a service and print them."""
+    data, asked = Grocery(folder / "grocery"), RecognizeAsked()
+    models = {model.kind: model for model in client.models()}
+    left = {gallery.name for gallery in client.galleries()} & {GALLERY, EMPTY, multi.GALLERY}
+    for name in left:
+        client.delete_gallery(name)
+    client.create_gallery(EMPTY)
+    marks = "-".join(models[kind].fingerprint.removeprefix("sha256:")[:12] for kind in ("detector", "extractor"))
+    sights = Sights(client, data, arguments.work / f"{marks}.jsonl", EMPTY, asked.max_objects)
+    judge_ = Judge(client, models["extractor"], asked, DetectorSettings())
+    results = run(client, data, sights, judge_, arguments.per_class)
+    client.delete_gallery(EMPTY)
+    scenes = multi.run(client, folder / "multi")
+    print(table(results))
+    print(f"\n{multi.report(scenes)}")
+    if arguments.out:
+        figures = [{"setting": s, "photos_of": g, "n": n, "shares": shares} for s, g, n, shares in rows(results)]
+        arguments.out.write_text(json.dumps({"grocery": figures, "multi": scenes.sum(axis=0).tolist()}, indent=1))
+
+
 def main() -> None:
-    """Run both parts and print them."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default=None, help="the service (default: KENSPECKLE_URL or http://127.0.0.1:8000)")
     parser.add_argument("--per-class", type=int, default=None, help="test photos of each class (default: all)")
@@ -152,24 +173,11 @@ def main() -> None:
     folder = Path(os.environ.get("KENSPECKLE_SHARED", "../shared")) / "data"
     if not (folder / "grocery").is_dir():
         sys.exit(f"{folder / 'grocery'} is not there: set KENSPECKLE_SHARED to the folder with the data sets")
-    data, asked = Grocery(folder / "grocery"), RecognizeAsked()
-    with Client(arguments.url) as client:
-        models = {model.kind: model for model in client.models()}
-        left = {gallery.name for gallery in client.galleries()} & {GALLERY, EMPTY, multi.GALLERY}
-        for name in left:
-            client.delete_gallery(name)
-        client.create_gallery(EMPTY)
-        marks = "-".join(models[kind].fingerprint.removeprefix("sha256:")[:12] for kind in ("detector", "extractor"))
-        sights = Sights(client, data, arguments.work / f"{marks}.jsonl", EMPTY, asked.max_objects)
-        judge_ = Judge(client, models["extractor"], asked, DetectorSettings())
-        results = run(client, data, sights, judge_, arguments.per_class)
-        client.delete_gallery(EMPTY)
-        scenes = multi.run(client, folder / "multi")
-    print(table(results))
-    print(f"\n{multi.report(scenes)}")
-    if arguments.out:
-        figures = [{"setting": s, "photos_of": g, "n": n, "shares": shares} for s, g, n, shares in rows(results)]
-        arguments.out.write_text(json.dumps({"grocery": figures, "multi": scenes.sum(axis=0).tolist()}, indent=1))
+    try:
+        with Client(arguments.url) as client:
+            measure(client, folder, arguments)
+    except KenspeckleError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
