@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-SURE = 0.7
+SURE = 0.8
 """Least probability of a ``known`` answer, unless a setting says otherwise."""
 Verdict = Literal["known", "unknown", "ambiguous"]
 

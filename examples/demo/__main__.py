@@ -138,7 +138,8 @@ def _conclude(
         f"{counted.named} of {counted.enrolled} enrolled things found and rightly named, {counted.offered} more "
         f"offered as the likelier of two; "
         f"{counted.unnamed} of {counted.strangers} strangers left unnamed "
-        f"({counted.unknown} called unknown, the others offered two labels); {counted.wrong} wrong names."
+        f"({counted.unknown} called unknown, the others offered two labels); {counted.others} other objects called "
+        f"unknown; {counted.wrong} wrong names."
     )
     entries = [
         Entry(f"photo-{number}-recognised.jpg", photo.image.width, photo.image.height, answer.objects)

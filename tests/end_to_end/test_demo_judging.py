@@ -60,6 +60,13 @@ def test_a_stranger_that_is_offered_labels_is_unnamed_but_not_called_unknown() -
     assert (counted.unnamed, counted.unknown) == (1, 0)
 
 
+def test_something_else_that_is_called_unknown_is_counted_apart() -> None:
+    known, _ = pair()
+    objects = [found(LEFT, "known", known.label), found(RIGHT, "unknown", None)]
+    counted = rates([((Shown(known, LEFT),), objects)], {known.label})
+    assert (counted.named, counted.unknown, counted.others) == (1, 0, 1)
+
+
 def test_a_part_of_a_thing_may_bear_its_name_but_is_not_the_thing_found() -> None:
     known, stranger = pair()
     part = found((1.0, 1.0, 9.0, 4.0), "known", known.label)
