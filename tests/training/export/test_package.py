@@ -3,15 +3,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from kenspeckle.bundle import Measurement, read_bundle, verify_bundle
 from tests.training.pictures import draw_folder
 from training.evaluation.embed import bundle_embedder, torch_embedder
 from training.export.extractor import probe_pictures, with_evaluation
-from training.export.package import load_run, make_bundle
+from training.export.package import finished, load_run, make_bundle
 from training.export.sources import folder_sources
 from training.recmodel.recipe import Recipe
-from training.recmodel.train import begin
+from training.recmodel.train import START, TUNED, begin
 
 RECIPE = Recipe(steps=1, size=32, dim=16, classes_per_batch=3, mix=0.0)
 
@@ -42,6 +44,30 @@ def test_the_cohort_is_the_half_of_the_other_pictures(exported: Path) -> None:
     bundle = read_bundle(exported / "bundle")
     assert bundle.cohort().shape == (8, 16)
     np.testing.assert_allclose(np.linalg.norm(bundle.cohort(), axis=1), 1, atol=1e-5)
+
+
+def test_members_of_the_cohort_are_left_out_by_what_they_show(exported: Path) -> None:
+    bundle = read_bundle(exported / "bundle")
+    rule = bundle.leave_out()
+    assert rule is not None
+    assert rule.same_thing == (bundle.card.calibration.same_thing if bundle.card.calibration else None)
+    shown = bundle.arrays("cohort.npz")["labels"]
+    assert [len(set(rule.kinds[shown == label].tolist())) for label in np.unique(shown)] == [1] * 4
+    assert len(np.unique(rule.kinds)) == 4
+
+
+def test_a_neck_is_fitted_anew_on_the_trunk_that_is_exported(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported / "run", tmp_path / "run")
+    start = load_file(tmp_path / "run" / START)
+    changed = {name: value * 1.5 if name.startswith("neck") else value for name, value in start.items()}
+    save_file({**changed, "neck.bias": changed["neck.bias"] + 1}, tmp_path / "run" / TUNED)
+    labelled = folder_sources(exported / "things", exported / "others").labelled
+    kept, anew = (
+        finished(tmp_path / "run", RECIPE.model_copy(update={"mix": 1.0, "refit": refit}), labelled).neck.bias
+        for refit in (False, True)
+    )
+    torch.testing.assert_close(kept, changed["neck.bias"] + 1)
+    torch.testing.assert_close(anew, start["neck.bias"], atol=1e-4, rtol=1e-3)
 
 
 def test_evaluations_of_one_command_replace_each_other_and_appear_in_the_readme(exported: Path, tmp_path: Path) -> None:
