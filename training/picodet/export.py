@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kenspeckle.crop import Interpolation
 from training.picodet.boxes import cells, decode
 from training.picodet.model import PicoDet
 
@@ -16,6 +17,8 @@ SCORE_THRESHOLD = 0.025
 IOU_THRESHOLD = 0.6
 MAX_BOXES = 100
 OPSET = 18
+INTERPOLATION: Interpolation = "halved-bilinear"
+"""How a picture is resized to the input."""
 
 
 def postprocess(classes: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save
 
 from kenspeckle.bundle import Bundle, Card, Measurement, read_bundle, verify_bundle, write_bundle
-from kenspeckle.crop import Interpolation, resize_picture
+from kenspeckle.crop import resize_picture
 from training.engine.checkpoint import LATEST, SUMMARY
+from training.picodet.complexity import multiply_adds, parameter_count
 from training.picodet.data import Picture, load
-from training.picodet.export import MAX_BOXES, detect_torch, export_onnx
+from training.picodet.export import INTERPOLATION, MAX_BOXES, detect_torch, export_onnx
 from training.picodet.model import PicoDet
 from training.picodet.recipe import Recipe, data_credits
 from training.picodet.weights import load_run
@@ -25,7 +27,6 @@ from training.picodet.weights import load_run
 REPOSITORY = Path(__file__).parents[2]
 PARITY_PICTURES = 48
 PARITY_SCORE = 0.1
-INTERPOLATION: Interpolation = "halved-bilinear"
 
 
 def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: str, out: Path) -> Bundle:
@@ -178,7 +179,7 @@ def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) ->
         "name": recipe.name,
         "version": recipe.version,
         "licence": "Apache-2.0",
-        "input": {"width": size, "height": size, "interpolation": "bilinear"},
+        "input": {"width": size, "height": size, "interpolation": INTERPOLATION},
         "output": {"kind": "detection", "max_boxes": MAX_BOXES},
         "training": {
             "summary": summary(recipe, steps),
@@ -191,14 +192,19 @@ def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) ->
 
 
 def summary(recipe: Recipe, steps: int) -> str:
-    """What was trained and how, in two sentences, with the recipe's note."""
+    """What was trained, what it costs and how it was trained, in two sentences, with the recipe's note."""
     model, augment = recipe.model, recipe.augment
+    with torch.device("meta"):
+        network = PicoDet(model).eval()
+    size = recipe.input_size
+    cost = f"{parameter_count(network) / 1e6:.2f} M parameters, {multiply_adds(network, size, size) / 1e9:.2f} GMAC"
     shares = {"mosaics": augment.mosaic, "crops": augment.crop, "pasted objects": augment.paste}
     changes = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
     return (
         f"PicoDet ({model.backbone['name']} backbone, {model.neck} of {model.channels} channels, {model.head} with"
-        f" towers of {model.tower_depth}, {model.activation}), classes {', '.join(recipe.classes)}; {steps} steps of"
-        f" {recipe.train.batch} pictures (share of pictures with {changes or 'no changes'}). {recipe.note}".strip()
+        f" towers of {model.tower_depth}, {model.activation}; {cost}), classes {', '.join(recipe.classes)};"
+        f" {steps} steps of {recipe.train.batch} pictures (share of pictures with {changes or 'no changes'})."
+        f" {recipe.note}".rstrip()
     )
 
 

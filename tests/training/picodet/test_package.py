@@ -51,6 +51,7 @@ def test_two_commands_make_a_bundle_that_verifies(bundle_path):
     card = bundle.card
     assert (card.kind, card.name, card.input.width) == ("detector", "toy", 192)
     assert card.training.data == [{"name": "Cups by A", "licence": "CC BY 4.0", "count": 1}]
+    assert card.input.interpolation == "halved-bilinear"
     assert card.parity.value < 0.01
     assert "Cups by A: CC BY 4.0" in bundle.contents["LICENSE"].decode()
     text = bundle.contents["README.md"].decode()

@@ -14,7 +14,7 @@ from kenspeckle.bundle import Bundle, InputSpec, open_session
 from kenspeckle.crop import resize_picture
 from kenspeckle.geometry import scale_boxes
 from training.picodet.data import Picture, load
-from training.picodet.export import detect_torch
+from training.picodet.export import INTERPOLATION, detect_torch
 from training.picodet.model import PicoDet
 
 
@@ -68,7 +68,7 @@ def network_detector(model: PicoDet, size: int) -> Detector:
     """A network in PyTorch, with the resize of its bundle and a plain suppression."""
 
     def detect(image: Image.Image) -> Detections:
-        ((boxes, scores),) = detect_torch(model, resize_picture(image, size, size, "bilinear")[None])
+        ((boxes, scores),) = detect_torch(model, resize_picture(image, size, size, INTERPOLATION)[None])
         return _scaled(boxes, scores, image, size, size)
 
     return detect
