@@ -73,9 +73,4 @@ class ContrastiveLossXBM(ContrastiveLoss):
 
     def compute(self, features: Tensor, labels: Tensor) -> Tensor:
         vectors = unit(features) if self.normalize_feature else features
-        value = self._of_pairs(vectors @ vectors.T, *pair_masks(labels))
-        extra = self.memory.extra_pairs(vectors, labels)
-        if extra is None:
-            return value
-        remembered, positive, negative = extra
-        return value + self.xbm_weight * self._of_pairs(vectors @ remembered.T, positive, negative)
+        return self.memory.loss(vectors, labels, self._of_pairs, self.xbm_weight)

@@ -145,14 +145,15 @@ class DistillationDistanceLoss(nn.Module):
         return _over_pairs(self.pairs, outputs, self.key, self.distance)
 
 
-@LOSSES.register()
-class DistillationCosineLoss(nn.Module):
-    """``cosine_distance`` of the student's features to the teacher's of the same length, summed over the pairs.
+class _TeacherLoss(nn.Module):
+    """A distance of the student's output to the teacher's, summed over the pairs.
 
     Args:
         model_name_pairs: student and teacher; the teacher gets no gradient.
         key: the output.
     """
+
+    distance: Callable[[Tensor, Tensor], Tensor]
 
     def __init__(self, model_name_pairs: Pairs = (("Student", "Teacher"),), key: str = "features") -> None:
         super().__init__()
@@ -161,26 +162,22 @@ class DistillationCosineLoss(nn.Module):
 
     def forward(self, outputs: Nested, labels: Tensor) -> Tensor:
         """``outputs`` by network; labels are not read."""
-        return _over_pairs(self.pairs, outputs, self.key, lambda ours, theirs: cosine_distance(ours, theirs.detach()))
+        distance = type(self).distance
+        return _over_pairs(self.pairs, outputs, self.key, lambda ours, theirs: distance(ours, theirs.detach()))
 
 
 @LOSSES.register()
-class DistillationRelationalLoss(nn.Module):
-    """``relation_distance`` of the student's features to the teacher's of any length, summed over the pairs.
+class DistillationCosineLoss(_TeacherLoss):
+    """``cosine_distance`` of the student's features to the teacher's of the same length; see ``_TeacherLoss``."""
 
-    Args:
-        model_name_pairs: student and teacher; the teacher gets no gradient.
-        key: the output.
-    """
+    distance = cosine_distance
 
-    def __init__(self, model_name_pairs: Pairs = (("Student", "Teacher"),), key: str = "features") -> None:
-        super().__init__()
-        self.pairs = model_name_pairs
-        self.key = key
 
-    def forward(self, outputs: Nested, labels: Tensor) -> Tensor:
-        """``outputs`` by network; labels are not read."""
-        return _over_pairs(self.pairs, outputs, self.key, lambda ours, theirs: relation_distance(ours, theirs.detach()))
+@LOSSES.register()
+class DistillationRelationalLoss(_TeacherLoss):
+    """``relation_distance`` of the student's features to the teacher's of any length; see ``_TeacherLoss``."""
+
+    distance = relation_distance
 
 
 def _output(outputs: Nested, name: str, key: str) -> Tensor:

@@ -1,7 +1,14 @@
 """A memory of features of earlier batches."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+from training.losses.pairs import pair_masks
+
+PairLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Loss of similarities ``(N, M)`` with the masks of pairs of one class and of two."""
 
 
 class CrossBatchMemory(nn.Module):
@@ -23,6 +30,15 @@ class CrossBatchMemory(nn.Module):
         self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("added", torch.zeros((), dtype=torch.int64))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def loss(self, vectors: Tensor, labels: Tensor, of_pairs: PairLoss, weight: float) -> Tensor:
+        """``of_pairs`` of the batch + ``weight`` x the same of batch against memory, where that has begun."""
+        value = of_pairs(vectors @ vectors.T, *pair_masks(labels))
+        extra = self.extra_pairs(vectors, labels)
+        if extra is None:
+            return value
+        remembered, positive, negative = extra
+        return value + weight * of_pairs(vectors @ remembered.T, positive, negative)
 
     def extra_pairs(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         """Remember a training batch and pair it with the memory.
