@@ -7,6 +7,7 @@ from typing import Any
 from kenspeckle.bundle import Measurement
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+RETRIEVAL = (": recall@1", ": mAP")
 PARITIES = {"min_cosine": "Smallest cosine to", "min_bit_agreement": "Smallest share of bits equal to those of"}
 
 
@@ -80,8 +81,8 @@ def variant_lines(measured: Mapping[str, Sequence[Measurement]]) -> list[str]:
 
 def evaluation_lines(measured: list[Measurement]) -> list[str]:
     """Markdown tables: retrieval by model, decisions by gallery and references per item; 95 % intervals in brackets."""
-    retrieval = [entry for entry in measured if ": recall@1" in entry.metric]
-    decisions = [entry for entry in measured if ": recall@1" not in entry.metric]
+    retrieval = [entry for entry in measured if any(mark in entry.metric for mark in RETRIEVAL)]
+    decisions = [entry for entry in measured if entry not in retrieval]
     galleries = dict.fromkeys(entry.data.rpartition(", ")[0] for entry in decisions)
     tables = [_pivot(retrieval, lambda e: f"{e.data}: {e.metric.split(': ')[1]}", lambda e: e.metric.split(": ")[0])]
     for gallery in galleries:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from training.evaluation.pool import Pool
-from training.evaluation.retrieval import draw_references, hits_at_1, leave_one_out_hits
+from training.evaluation.retrieval import draw_references, figures_of_queries, hits_at_1, leave_one_out_hits
 from training.evaluation.statistics import bootstrap_interval
 
 
@@ -46,3 +46,16 @@ def test_the_interval_is_wider_when_few_photos_hold_all_values() -> None:
     together = bootstrap_interval(np.sort(values), (np.arange(200) // 20).astype(str))
     assert apart[0] < values.mean() < apart[1]
     assert together[1] - together[0] > apart[1] - apart[0]
+
+
+def test_average_precision_counts_every_reference_of_the_label() -> None:
+    gallery = Pool(np.eye(4, dtype=np.float32), np.array(["a", "b", "a", "b"]), np.arange(4).astype(str))
+    query = np.array([[0.8, 0.5, 0.3, 0.1]], np.float32)
+    queries = Pool(query / np.linalg.norm(query), np.array(["a"]), np.array(["q"]))
+    assert figures_of_queries(queries, gallery).tolist() == [[1.0, (1 / 1 + 2 / 3) / 2]]
+
+
+def test_a_query_without_a_reference_of_its_label_finds_nothing() -> None:
+    gallery = Pool(np.eye(2, dtype=np.float32), np.array(["a", "a"]), np.array(["0", "1"]))
+    queries = Pool(np.eye(2, dtype=np.float32)[:1], np.array(["b"]), np.array(["q"]))
+    assert figures_of_queries(queries, gallery).tolist() == [[0.0, 0.0]]
