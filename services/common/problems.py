@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -23,6 +24,8 @@ from services.common.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger()
 
 
 def problem_of(error: ServiceError) -> Problem:
@@ -47,6 +50,8 @@ def response_of(error: ServiceError) -> JSONResponse:
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     body = problem_of(error)
+    if isinstance(error, NotReady):
+        log.warning("not_ready", reason=error.detail)
     return JSONResponse(body.model_dump(mode="json"), body.status, headers=headers, media_type=MEDIA_TYPE)
 
 
