@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from services.common.errors import ERRORS, STATUS, NotReady, ServiceError
+from services.common.errors import ERRORS, STATUS, NotFound, NotReady, ServiceError
 from services.common.problems import error_of, response_of
 
 
@@ -24,3 +25,10 @@ def test_every_error_has_a_status_of_its_own() -> None:
 @given(st.integers(400, 599), st.binary(max_size=200))
 def test_an_answer_that_is_no_problem_document_means_not_ready(status: int, body: bytes) -> None:
     assert type(error_of(status, body)) is NotReady
+
+
+def test_the_reason_of_not_ready_is_logged() -> None:
+    with capture_logs() as records:
+        response_of(NotReady("the extractor has loaded no model yet"))
+        response_of(NotFound("no such gallery"))
+    assert [record["reason"] for record in records] == ["the extractor has loaded no model yet"]
