@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from kenspeckle.bundle import BundleError
@@ -20,6 +21,8 @@ from services.detector.settings import DetectorSettings
 
 T = TypeVar("T")
 Timings = dict[str, float]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Eyes:
             self._model = await self._run(lambda: load_detector(settings.bundle_path(), settings.thread_count()))
         except BundleError as error:
             self._failure = str(error)
+            log.warning("bundle_refused", path=str(settings.bundle_path()), reason=self._failure)
 
     def close(self) -> None:
         """Wait for what runs."""

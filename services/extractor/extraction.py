@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from kenspeckle.bundle import BundleError
@@ -23,6 +24,8 @@ from services.extractor.settings import ExtractorSettings
 
 GPU_WINDOW_S = 0.002
 MAX_WAITING_PICTURES = 32
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Extraction:
                 name = await self._load(path)
             except BundleError as error:
                 self._failures[str(path)] = str(error)
+                log.warning("bundle_refused", path=str(path), reason=str(error))
                 continue
             if path == self._settings.paths()[0]:
                 self._default = name
