@@ -2,11 +2,62 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from training.data.pictures import Picture
+
+LEFT_OUT_SHARE = 10
+"""Every so manyth class calibrates, and as many make the cohort."""
+LEAST_CLASSES, MOST_CLASSES = 3, 30
+"""Bounds of that number."""
+LEAST_COHORT = 40
+"""Pictures for cohort and unknown things: half of them, 20, is the least against which 5 % can be told."""
+
+
+@dataclass(frozen=True)
+class ClassesByUse:
+    """Pictures of different classes: ``training``, and two parts that train nothing."""
+
+    training: list[Picture]
+    calibration: list[Picture]
+    others: list[Picture]
+
+
+class TooFewClasses(ValueError):
+    """Leaving classes out would leave too few to learn from."""
+
+
+def leave_classes_out(pictures: Sequence[Picture]) -> ClassesByUse:
+    """Leave some classes out of training, to calibrate on things that the network never saw.
+
+    A tenth of the classes, each of two pictures or more, calibrates; as many others, and more of them until they have
+    ``LEAST_COHORT`` pictures, stand for everything else. Which ones follows from the names alone.
+
+    Raises:
+        TooFewClasses: if fewer than half of the classes would be left to train on.
+    """
+    groups: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[picture.label].append(picture)
+    labels: list[str] = np.random.default_rng(0).permutation(sorted(groups)).tolist()
+    wanted = min(MOST_CLASSES, max(LEAST_CLASSES, len(labels) // LEFT_OUT_SHARE))
+    calibration = [label for label in labels if len(groups[label]) > 1][:wanted]
+    others: list[str] = []
+    for label in labels:
+        enough = len(others) >= wanted and sum(len(groups[one]) for one in others) >= LEAST_COHORT
+        if label not in calibration and not enough:
+            others.append(label)
+    training = sorted(set(labels) - {*calibration, *others})
+    if len(calibration) < wanted or 2 * len(training) < len(labels):
+        raise TooFewClasses(
+            f"{len(labels)} classes with {len(pictures)} pictures are too few to keep some out of training: that takes"
+            f" {LEAST_CLASSES} classes of two pictures or more, {LEAST_CLASSES} others with together {LEAST_COHORT}"
+            " pictures, and as many classes to train on"
+        )
+    return ClassesByUse(*([p for label in part for p in groups[label]] for part in (training, calibration, others)))
 
 
 def split_by_label(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:

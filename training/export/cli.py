@@ -10,7 +10,7 @@ from rich.console import Console
 from kenspeckle.bundle import Bundle, BundleError, read_bundle
 from training.export.extractor import add_variants, make_extractor
 from training.export.package import make_bundle
-from training.export.recmodel import bundle_of_run, trained_of
+from training.export.recmodel import bundle_of_run, left_out_bundle, trained_of
 from training.export.variants import Precision
 from training.options import (
     BundleOption,
@@ -22,6 +22,7 @@ from training.options import (
     sources_of,
 )
 from training.recmodel.cli_train import read_config, sentences
+from training.recmodel.folder import classes_by_use
 from training.recmodel.recipe import read_recipe
 from training.recmodel.restore import restored
 from training.recmodel.train import RECIPE
@@ -53,6 +54,8 @@ def export(
 ) -> None:
     """Export trained weights as a bundle, with cohort and calibrator of --data and --others, and verify it.
 
+    A run of train --data that left classes out needs neither: its cohort and calibrator are of these classes.
+
     \b
     Example: python -m training export --run runs/shop --data shop --others anything --out bundles/shop
     Example: python -m training export -c recipe.yaml -o Global.pretrained_model=output/best_model --int8
@@ -64,12 +67,16 @@ def export(
             raise ValueError("give a run with --run, or a configuration with -c")
         chosen = precisions(fp16, int8)
         tuned = run is not None and (run / RECIPE).exists()
+        if not tuned and (mix is not None or peer):
+            raise ValueError("--mix and --peer are for runs of tune, which know what they started from and left out")
+        left_out = classes_by_use(run) if run is not None and data is None and others is None else None
+        if run is not None and left_out is not None:
+            report(left_out_bundle(run, left_out, out, name, version, chosen))
+            return
         fold = read_recipe(run / RECIPE).unseen_fold if run is not None and tuned else 0
         sources = sources_of(data, others, fold)
         if run is not None and tuned:
             bundle = make_bundle(run, sources, out, name, version, mix, chosen, peer or [])
-        elif mix is not None or peer:
-            raise ValueError("--mix and --peer are for runs of tune, which know what they started from and left out")
         elif run is not None:
             bundle = bundle_of_run(run, sources, out, name, version, chosen)
         else:

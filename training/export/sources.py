@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.data.pictures import Picture, folder_pictures, grocery, mainbody, seen_folds
-from training.data.select import split_by_label, split_by_photo, spread
+from training.data.select import ClassesByUse, split_by_label, split_by_photo, spread
 
 COHORT = 600
 
@@ -132,4 +132,32 @@ def folder_sources(folder: Path, others: Path) -> Sources:
             {"name": others.name, "licence": "as stated by its owner", "count": len(other)},
         ],
         limits=["The calibrator was fitted on training pictures, so `probability` is too high on new things."],
+    )
+
+
+def left_out_sources(parts: ClassesByUse, name: str) -> Sources:
+    """Sources of an extractor for one's own pictures, some of whose classes trained nothing.
+
+    Args:
+        name: of the folder.
+    """
+    trained, calibration, others = (
+        len({picture.label for picture in part}) for part in (parts.training, parts.calibration, parts.others)
+    )
+    cohort = parts.others[::2]
+    return Sources(
+        labelled=parts.training,
+        retained=parts.others,
+        cohort=cohort,
+        calibration=[CalibrationSet(*split_by_label(parts.calibration), parts.others[1::2])],
+        cohort_origin=f"every second picture of {others} classes of {name} that trained nothing",
+        fitted_on=f"{calibration} classes of {name} that trained nothing; unknowns: the other half of {others} more",
+        credits=[{"name": name, "licence": "as stated by its owner", "count": len(parts.training)}],
+        limits=[
+            f"{calibration + others} of {trained + calibration + others} classes of {name} trained nothing, so that"
+            " cohort and calibrator are of things never seen. They are recognised as any new thing is.",
+            f"The cohort is {len(cohort)} pictures of the same kind of things: a false-accept rate below"
+            f" {1 / (len(cohort) + 1):.1%} cannot be told, and the rate holds for unknown things of this kind.",
+            f"`probability` was fitted on {calibration} classes: the fewer, the rougher.",
+        ],
     )

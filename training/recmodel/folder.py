@@ -1,43 +1,80 @@
 """A folder of folders as a configuration: lists of pictures to train on and to measure with, and the default preset."""
 
+import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.config.reading import read_yaml
 from training.data.pictures import Picture, folder_pictures
+from training.data.readers.lists import TAB, list_pictures
+from training.data.select import ClassesByUse, TooFewClasses, leave_classes_out
+from training.engine.checkpoint import LATEST, has_checkpoint
+from training.engine.run import CONFIG
 from training.presets import preset
 
 HELD_OUT = 5
 """Every so manyth picture of a class is kept for measuring, from the second picture on."""
 TRAIN_LIST, VAL_LIST = "train.txt", "val.txt"
+CALIBRATION_LIST, OTHERS_LIST = "calibration.txt", "others.txt"
 
 
-def folder_config(data: Path, out: Path) -> dict[str, Any]:
+def folder_config(data: Path, out: Path, leave_out: bool = False) -> dict[str, Any]:
     """The default preset on ``data`` (FOLDER/label/picture.jpg), with lists of pictures written into ``out``.
 
+    Args:
+        leave_out: keep some classes out of training, for cohort and calibrator; where they are too few, a warning says
+            so and all are trained on.
+
     Raises:
-        ValueError: if there are no pictures, or fewer than two classes.
+        ValueError: if there are no pictures, fewer than two classes, or others than the run in ``out`` began with.
     """
     pictures = folder_pictures(data)
     if len({picture.label for picture in pictures}) < 2:
         raise ValueError(f"{data}: pictures of one class teach nothing: at least two sub-folders are needed")
-    training, held_out = hold_out(pictures)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_list(out / TRAIN_LIST, training, data)
+    parts = _by_use(pictures, data) if leave_out else ClassesByUse(pictures, [], [])
+    training, held_out = hold_out(parts.training)
+    lists = {TRAIN_LIST: training, VAL_LIST: held_out, CALIBRATION_LIST: parts.calibration, OTHERS_LIST: parts.others}
+    _write_lists(lists, data, out)
     content = read_yaml(preset("folder"))
     content["Global"]["output_dir"] = str(out)
     loaders = content["DataLoader"]
     _point(loaders["Train"], data, out / TRAIN_LIST)
     _point(loaders["Eval"]["Gallery"], data, out / TRAIN_LIST)
     if held_out:
-        _write_list(out / VAL_LIST, held_out, data)
         _point(loaders["Eval"]["Query"], data, out / VAL_LIST)
     else:  # nothing to measure with; the transforms of evaluation still say what the bundle does
         _point(loaders["Eval"]["Query"], data, out / TRAIN_LIST)
         content["Global"]["eval_during_train"] = False
     return content
+
+
+def classes_by_use(run: Path) -> ClassesByUse | None:
+    """The pictures that a run of ``train --data`` trained on and left out; None if it left none out, or is no such run.
+
+    Args:
+        run: a run folder or one of its checkpoints.
+
+    Raises:
+        ValueError: if a picture is not there any more.
+    """
+    folder = next((one for one in (run, run.parent) if (one / OTHERS_LIST).exists()), None)
+    if folder is None:
+        return None
+    root = Path(read_yaml(folder / CONFIG)["DataLoader"]["Train"]["dataset"]["image_root"])
+    lists = (TRAIN_LIST, CALIBRATION_LIST, OTHERS_LIST)
+    return ClassesByUse(*(list_pictures(folder / name, root, TAB) for name in lists))
+
+
+def _by_use(pictures: Sequence[Picture], data: Path) -> ClassesByUse:
+    try:
+        return leave_classes_out(pictures)
+    except TooFewClasses as error:
+        warnings.warn(
+            f"{data}: there will be no bundle: {error}. Give --others with pictures of anything else", stacklevel=2
+        )
+        return ClassesByUse(list(pictures), [], [])
 
 
 def hold_out(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
@@ -54,9 +91,23 @@ def hold_out(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]
     return parts
 
 
-def _write_list(path: Path, pictures: Sequence[Picture], root: Path) -> None:
-    lines = [f"{picture.path.relative_to(root).as_posix()}\t{picture.label}\n" for picture in pictures]
-    path.write_text("".join(lines), encoding="utf-8")
+def _write_lists(lists: Mapping[str, Sequence[Picture]], root: Path, out: Path) -> None:
+    """Write every list that has pictures; a run that was begun keeps its own."""
+    texts = {
+        name: "".join(f"{picture.path.relative_to(root).as_posix()}\t{picture.label}\n" for picture in pictures)
+        for name, pictures in lists.items()
+    }
+    before = {name: (out / name).read_text(encoding="utf-8") if (out / name).exists() else "" for name in lists}
+    if texts != before and has_checkpoint(out / LATEST):
+        raise ValueError(
+            f"{out}: this run was begun with other pictures, or with others left out: give another --out, or remove it"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        if text:
+            (out / name).write_text(text, encoding="utf-8")
+        else:
+            (out / name).unlink(missing_ok=True)
 
 
 def _point(section: dict[str, Any], root: Path, list_file: Path) -> None:

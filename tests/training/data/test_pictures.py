@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image
 from tests.training.pictures import draw_folder
 from training.data.augment import Augmentation, random_quad, random_view
 from training.data.pictures import Picture, folder_pictures, grocery, grocery_classes, seen_folds
-from training.data.select import split_by_label, spread
+from training.data.select import TooFewClasses, leave_classes_out, split_by_label, spread
 
 
 def test_a_folder_of_folders_gives_one_label_per_folder(tmp_path: Path) -> None:
@@ -88,3 +89,32 @@ def test_pictures_are_opened_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6
     image.save(tmp_path / "turned.jpg", exif=exif)
     assert Picture(tmp_path / "turned.jpg", "x").open().size == (10, 20)
+
+
+def pictures_of(*counts: int) -> list[Picture]:
+    return [Picture(Path(f"{label}/{i}.jpg"), f"thing-{label}") for label, n in enumerate(counts) for i in range(n)]
+
+
+def labels_of(pictures: list[Picture]) -> set[str]:
+    return {picture.label for picture in pictures}
+
+
+@pytest.mark.parametrize("counts", [[14] * 12, [5] * 30, [1, 20] * 40, [3] * 400])
+def test_classes_left_out_suffice_and_leave_half_to_train_on(counts: list[int]) -> None:
+    pictures = pictures_of(*counts)
+    parts = leave_classes_out(pictures)
+    used = [labels_of(parts.training), labels_of(parts.calibration), labels_of(parts.others)]
+    assert sorted([*parts.training, *parts.calibration, *parts.others], key=pictures.index) == pictures
+    assert sum(map(len, used)) == len(counts)
+    assert len(used[0]) >= len(counts) / 2
+    assert min(len(used[1]), len(used[2])) >= min(30, max(3, len(counts) // 10))
+    assert len(used[1]) <= 30
+    assert len(parts.others) >= 40
+    assert min(Counter(picture.label for picture in parts.calibration).values()) >= 2
+    assert labels_of(leave_classes_out(pictures[::-1]).training) == used[0]
+
+
+@pytest.mark.parametrize("counts", [[14] * 11, [5] * 15, [1] * 200, [50, 50]])
+def test_too_few_classes_or_pictures_are_not_left_out(counts: list[int]) -> None:
+    with pytest.raises(TooFewClasses, match=f"{len(counts)} classes with {sum(counts)} pictures"):
+        leave_classes_out(pictures_of(*counts))
