@@ -17,6 +17,15 @@ def unit_codes(bits: Bits) -> Codes:
     return np.asarray(signs / np.float32(np.sqrt(max(1, signs.shape[1]))), np.float32)
 
 
+def are_codes(vectors: Codes, tolerance: float = 0.0) -> NDArray[np.bool_]:
+    """Which rows of ``(N, dim)`` are codes: all numbers ±1/sqrt(dim), within ``tolerance`` of that size."""
+    dim = vectors.shape[1]
+    if dim % 8:
+        return np.zeros(len(vectors), np.bool_)
+    size = np.float32(1) / np.float32(np.sqrt(max(1, dim)))
+    return np.asarray((np.abs(np.abs(vectors) - size) <= tolerance * size).all(axis=1))
+
+
 def packed(codes: Codes) -> Bits:
     """Bits ``(N, dim / 8)`` of codes ``(N, dim)``: 1 where they are positive."""
     return np.packbits(codes > 0, axis=1)

@@ -12,6 +12,7 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from kenspeckle.bits import are_codes
 from kenspeckle.geometry import box_iou
 from kenspeckle.types import Enrolment, NewItem, NewReference
 from kenspeckle.types import Warning as Remark
@@ -127,7 +128,7 @@ class Enroller:
         cohort = self._cohorts.get(new.fingerprint)
         if cohort is None:
             raise Unprocessable(f"no bundle with the fingerprint {new.fingerprint} is here", "fingerprint")
-        check_embeddings(embeddings, count, cohort.shape[1])
+        check_embeddings(embeddings, count, cohort.shape[1], self._cohorts.hashing(new.fingerprint))
         check_metadata(new.metadata)
         for index, (reference, picture) in enumerate(zip(new.references, pictures, strict=True)):
             check_reference(reference, f"references.{index}")
@@ -237,8 +238,11 @@ class Enroller:
         return added
 
 
-def check_embeddings(embeddings: NDArray[np.float32], count: int | None, dim: int) -> None:
+def check_embeddings(embeddings: NDArray[np.float32], count: int | None, dim: int, hashing: bool) -> None:
     """Refuse embeddings that are not ``(count, dim)``, finite and of unit length.
+
+    Args:
+        hashing: they have to be codes of a hashing model.
 
     Raises:
         Unprocessable: saying which and why.
@@ -250,6 +254,12 @@ def check_embeddings(embeddings: NDArray[np.float32], count: int | None, dim: in
     off = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))
     if len(off):
         raise Unprocessable(f"embedding {off[0]} has the length {lengths[off[0]]:.4f}, not 1", "embeddings")
+    if hashing and not (codes := are_codes(embeddings, UNIT_TOLERANCE)).all():
+        raise Unprocessable(
+            f"embedding {np.flatnonzero(~codes)[0]} is no code: this model gives bits, each number is 1/sqrt({dim})"
+            f" ({1 / math.sqrt(dim):.6f}) for a bit that is set and -1/sqrt({dim}) for another one",
+            "embeddings",
+        )
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from kenspeckle.types import Gallery
 from services.common.errors import Conflict, Malformed, Unprocessable
 from services.indexer.archive import ArchivedGallery, ArchivedItem, ArchivedPicture, Portion, read_archive
+from services.indexer.cohorts import Cohorts
 from services.indexer.directory import Directory
 from services.indexer.enrolment import Limits, check_embeddings, check_metadata, check_reference
 from services.indexer.keeping import PictureKeeper
@@ -20,10 +21,13 @@ from services.indexer.store.galleries import GalleryRow
 class Importer:
     """The use case behind ``POST /galleries/{g}/import``. Blocking."""
 
-    def __init__(self, database: Database, pictures: PictureKeeper, directory: Directory, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, pictures: PictureKeeper, directory: Directory, cohorts: Cohorts, limits: Limits
+    ) -> None:
         self._database = database
         self._pictures = pictures
         self._directory = directory
+        self._cohorts = cohorts
         self._limits = limits
 
     def import_archive(self, gallery: str, path: Path) -> Gallery:
@@ -56,12 +60,15 @@ class Importer:
         pictures: dict[str, int] = {}
         item_ids: set[str] = set()
         reference_ids: set[str] = set()
+        hashing = False
         for part in read_archive(tar):
-            if isinstance(part, ArchivedPicture):
+            if isinstance(part, ArchivedGallery):
+                hashing = self._cohorts.hashing(part.fingerprint)
+            elif isinstance(part, ArchivedPicture):
                 pictures[self._pictures.put(part.content)] = len(part.content)
             elif isinstance(part, Portion):
                 if part.embeddings is not None:
-                    check_embeddings(part.embeddings, None, part.embeddings.shape[1])
+                    check_embeddings(part.embeddings, None, part.embeddings.shape[1], hashing)
                 for item in part.items:
                     self._check_item(item, pictures)
                     _claim(item_ids, item.id)

@@ -80,7 +80,7 @@ class Reembedder:
                 await progress.report(done, total)
                 pictures = await self._workers.run(self._missing, gallery, target)
                 for picture in pictures:
-                    vectors = await self._embed(picture, dim)
+                    vectors = await self._embed(picture, dim, self._cohorts.hashing(target))
                     await self._workers.run(self._store, gallery, target, picture.references, vectors)
                 if not pictures and await self._workers.run(self._switch, gallery, target, dim):
                     return f"all references have embeddings of {target} now"
@@ -88,10 +88,10 @@ class Reembedder:
             await self._workers.run(self._discard, gallery, target)
             raise
 
-    async def _embed(self, picture: _Picture, dim: int) -> NDArray[np.float32]:
+    async def _embed(self, picture: _Picture, dim: int, hashing: bool) -> NDArray[np.float32]:
         vectors = await self._embedder.embed_picture(picture.content, picture.boxes)
         try:
-            check_embeddings(vectors, len(picture.references), dim)
+            check_embeddings(vectors, len(picture.references), dim, hashing)
         except Unprocessable as error:
             raise NotReady(f"the extractor's answer cannot be used: {error.detail}") from error
         return vectors

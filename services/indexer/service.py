@@ -71,7 +71,7 @@ class IndexerService:
         self._enroller = Enroller(self._database, self._pictures, self._directory, self.cohorts, limits)
         self.galleries = Galleries(self._database, self._pictures, self._directory, limits)
         self.exporter = Exporter(self._database, self._pictures)
-        self.importer = Importer(self._database, self._pictures, self._directory, limits)
+        self.importer = Importer(self._database, self._pictures, self._directory, self.cohorts, limits)
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
         self.keys = Keys(self._database, admin_key)
         self._reembedder = Reembedder(
@@ -189,7 +189,7 @@ class IndexerService:
             raise _Behind(f"“{gallery}” is at revision {index.revision}; {min_revision} was asked for", None, 1)
         cohort = self.cohorts.get(fingerprint)
         if cohort is not None:
-            check_embeddings(embeddings, None, cohort.shape[1])
+            check_embeddings(embeddings, None, cohort.shape[1], self.cohorts.hashing(fingerprint))
         items = None if wanted is None else self.galleries.matching(gallery, wanted)
         return index.search(fingerprint, embeddings, top_k, 0 if cohort is None else len(cohort), items)
 

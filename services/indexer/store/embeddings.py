@@ -1,4 +1,4 @@
-"""Rows of embeddings."""
+"""Rows of embeddings: float32, or the packed bits of codes (``kenspeckle.bits``); the length tells which."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Exists, delete, exists, func, insert, select
 
+from kenspeckle.bits import are_codes, packed, unit_codes
 from services.indexer.store.items import ReferenceRow, portions, reference_row
 from services.indexer.store.tables import embedding, reference
 
@@ -15,10 +16,7 @@ Vector = NDArray[np.float32]
 
 def add(connection: Connection, fingerprint: str, vectors: Iterable[tuple[int, Vector]]) -> None:
     """Store embeddings of references, given by row number."""
-    values = [
-        {"reference": row, "fingerprint": fingerprint, "vector": vector.astype(STORED).tobytes()}
-        for row, vector in vectors
-    ]
+    values = [{"reference": row, "fingerprint": fingerprint, "vector": _bytes(vector)} for row, vector in vectors]
     connection.execute(insert(embedding), values)
 
 
@@ -32,12 +30,21 @@ def read(connection: Connection, fingerprint: str, references: Sequence[int], di
         chosen = select(embedding.c.reference, embedding.c.vector).where(
             embedding.c.fingerprint == fingerprint, embedding.c.reference.in_(portion)
         )
-        rows = connection.execute(chosen).all()
-        joined = b"".join(row.vector for row in rows)
-        if len(rows) != len(portion) or len(joined) != len(rows) * dim * STORED.itemsize:
+        rows = {row.reference: row.vector for row in connection.execute(chosen)}
+        floats = {number: vector for number, vector in rows.items() if len(vector) == dim * STORED.itemsize}
+        bits = {number: vector for number, vector in rows.items() if dim % 8 == 0 and len(vector) == dim // 8}
+        if len(floats) + len(bits) != len(portion):
             raise RuntimeError(f"embeddings of {fingerprint} are missing or of another length than {dim}")
-        vectors = np.frombuffer(joined, STORED).reshape(-1, dim).astype(np.float32)
-        yield from zip((row.reference for row in rows), vectors, strict=True)
+        vectors = np.frombuffer(b"".join(floats.values()), STORED).reshape(-1, dim).astype(np.float32)
+        yield from zip(floats, vectors, strict=True)
+        codes = unit_codes(np.frombuffer(b"".join(bits.values()), np.uint8).reshape(-1, max(1, dim // 8)))
+        yield from zip(bits, codes, strict=True)
+
+
+def _bytes(vector: Vector) -> bytes:
+    if are_codes(vector[None])[0]:
+        return packed(vector[None]).tobytes()
+    return vector.astype(STORED).tobytes()
 
 
 def count(connection: Connection, gallery_id: int, fingerprint: str) -> tuple[int, int]:
