@@ -10,7 +10,7 @@ def averaged_network(network: nn.Module, decay: float, ramp: bool) -> AveragedMo
     """A copy of ``network`` that ``update_parameters`` moves: average = decay average + (1 - decay) current.
 
     Args:
-        ramp: at update n (from 1; the first one copies) use at most (1 + n) / (10 + n).
+        ramp: at update n (from 1) use at most (1 + n) / (10 + n); the first one copies, since the start counts little.
     """
 
     def move(averages: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
@@ -18,4 +18,7 @@ def averaged_network(network: nn.Module, decay: float, ramp: bool) -> AveragedMo
         share = min(decay, (1 + number) / (10 + number)) if ramp else decay
         get_ema_multi_avg_fn(share)(list(averages), list(current), count)  # type: ignore[no-untyped-call]
 
-    return AveragedModel(network, multi_avg_fn=move, use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=move, use_buffers=True)
+    if not ramp:
+        average.n_averaged.fill_(1)  # the start is its first member
+    return average

@@ -108,6 +108,15 @@ def load_weights(folder: Path, module: str = "model") -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
+def steps_done(folder: Path) -> int:
+    """Optimiser steps before a checkpoint of the loop.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    return int(json.loads((whole_folder(folder) / SUMMARY).read_text(encoding="utf-8"))["step"])
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Whether ``load_checkpoint`` finds something there."""
     return any((candidate / WEIGHTS).exists() for candidate in (folder, _beside(folder, "previous")))

@@ -15,15 +15,15 @@ from training.evaluation.decisions import decision_measurements
 from training.evaluation.embed import bundle_embedder, graph_embedder, torch_embedder
 from training.evaluation.mix import SHARES, mix_recalls
 from training.evaluation.retrieval import retrieval_measurements
-from training.export.extractor import with_evaluation
+from training.export.extractor import RECIPE, with_evaluation
 from training.export.onnx_graph import export_onnx
-from training.export.package import finished
+from training.export.package import finished, recipe_of
 from training.export.sources import shared_sources
 from training.export.text import evaluation_lines
 from training.options import BundleOption, RunOption, ThreadsOption
-from training.recmodel.recipe import Recipe, read_recipe
-from training.recmodel.shipped import ShippedExtractor
-from training.recmodel.train import RECIPE, fit_neck
+from training.recmodel.recipe import Recipe
+from training.recmodel.shipped import ShippedExtractor, served, served_extractor
+from training.recmodel.start import fit_neck
 
 app = typer.Typer()
 console = Console()
@@ -38,12 +38,14 @@ def choose_mix(run: RunOption, threads: ThreadsOption = 1) -> None:
     Example: python -m training choose-mix --run runs/extractor
     """
     torch.set_num_threads(threads)
-    recipe, data = read_recipe(run / RECIPE), shared_data()
+    recipe, data = recipe_of(run), shared_data()
     labelled = shared_sources(data, recipe.unseen_fold).labelled
     console.print("share   val photos of trained classes   main-body val, leave one photo out")
     for share in SHARES:
         network = finished(run, recipe.model_copy(update={"mix": share}), labelled)
-        products, general = mix_recalls(graph_embedder(export_onnx(network, SERVING_SIZE)), data, recipe.unseen_fold)
+        products, general = mix_recalls(
+            graph_embedder(export_onnx(served_extractor(network), SERVING_SIZE)), data, recipe.unseen_fold
+        )
         console.print(f"{share:5.2f}   {products:30.3f}   {general:35.3f}")
 
 
@@ -57,12 +59,14 @@ def eval_extractor(bundle: BundleOption, write: WriteOption = False, threads: Th
     opened, data = read_bundle(bundle), shared_data()
     fold = unseen_fold(opened)
     frozen = ShippedExtractor(pretrained=True)
-    trunk = torch_embedder(frozen, neck=False)
+    trunk = torch_embedder(served(frozen.backbone))
     command = "python -m training eval-extractor --bundle models/extractor"
     measured = retrieval_measurements(bundle_embedder(opened), "this bundle", data, fold, command)
     measured += retrieval_measurements(trunk, "frozen trunk", data, fold, command)
     fit_neck(frozen, shared_sources(data, fold).labelled, shrinkage=0.5)
-    measured += retrieval_measurements(torch_embedder(frozen), "frozen trunk + closed-form neck", data, fold, command)
+    measured += retrieval_measurements(
+        torch_embedder(served_extractor(frozen)), "frozen trunk + closed-form neck", data, fold, command
+    )
     _report(opened, measured, write)
 
 

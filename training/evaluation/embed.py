@@ -21,7 +21,6 @@ from training.data.pictures import Picture
 from training.data.transforms import Ops
 from training.evaluation.pool import Pool, pool_of
 from training.export.onnx_graph import open_graph
-from training.recmodel.shipped import ShippedExtractor
 
 Embedder = Callable[[Sequence[Picture]], Pool]
 
@@ -67,13 +66,12 @@ def comparable(outputs: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(np.pad(codes, ((0, 0), (0, 1)), constant_values=1) / np.sqrt(2), np.float32)
 
 
-def torch_embedder(model: ShippedExtractor, neck: bool = True) -> Embedder:
-    """Embed with a network; without ``neck``, its unit trunk features."""
+def torch_embedder(network: nn.Module) -> Embedder:
+    """Embed with a network from crops ``(N, H, W, 3)`` uint8 to unit embeddings ``(N, dim)``."""
 
     @torch.inference_mode()
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        features = model.features(torch.from_numpy(batch))
-        return np.asarray(model.embed(features) if neck else features)
+        return np.asarray(network(torch.from_numpy(batch)))
 
     def embed(pictures: Sequence[Picture]) -> Pool:
         crops = batches_of_crops(pictures, CROP, SERVING_SIZE, SERVING_INTERPOLATION)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from kenspeckle.bundle import Bundle, BundleError, read_bundle
 from training.export.extractor import add_variants, make_extractor
-from training.export.package import make_bundle
+from training.export.package import make_bundle, recipe_of
 from training.export.recmodel import bundle_of_run, left_out_bundle, trained_of
 from training.export.variants import Precision
 from training.options import (
@@ -23,9 +23,8 @@ from training.options import (
 )
 from training.recmodel.cli_train import read_config, sentences
 from training.recmodel.folder import classes_by_use
-from training.recmodel.recipe import read_recipe
 from training.recmodel.restore import restored
-from training.recmodel.train import RECIPE
+from training.recmodel.start import START
 
 Fp16Option = Annotated[bool, typer.Option("--fp16", help="Add a variant with weights in half precision.")]
 Int8Option = Annotated[bool, typer.Option("--int8", help="Add a variant in eight-bit integers, calibrated on --data.")]
@@ -66,14 +65,14 @@ def export(
         if (config is None) == (run is None):
             raise ValueError("give a run with --run, or a configuration with -c")
         chosen = precisions(fp16, int8)
-        tuned = run is not None and (run / RECIPE).exists()
+        tuned = run is not None and (run / START).exists()
         if not tuned and (mix is not None or peer):
             raise ValueError("--mix and --peer are for runs of tune, which know what they started from and left out")
         left_out = classes_by_use(run) if run is not None and data is None and others is None else None
         if run is not None and left_out is not None:
             report(left_out_bundle(run, left_out, out, name, version, chosen))
             return
-        fold = read_recipe(run / RECIPE).unseen_fold if run is not None and tuned else 0
+        fold = recipe_of(run).unseen_fold if run is not None and tuned else 0
         sources = sources_of(data, others, fold)
         if run is not None and tuned:
             bundle = make_bundle(run, sources, out, name, version, mix, chosen, peer or [])

@@ -28,6 +28,8 @@ from training.export.sources import CalibrationSet, Sources
 from training.export.text import licence_text, readme
 from training.export.variants import Precision, make_variant, variant_name
 
+RECIPE = "recipe.yaml"
+"""In a bundle: the settings that its network was trained with."""
 PARITY_PICTURES = 64
 LEAST_PARITY = {"embedding": 0.9999, "bits": 0.99}
 PARITY_METRIC = {"embedding": "min_cosine", "bits": "min_bit_agreement"}
@@ -130,7 +132,7 @@ def make_extractor(
     labels = np.array([picture.label for picture in sources.cohort])
     files = {
         "model.onnx": graph,
-        "recipe.yaml": yaml.safe_dump(dict(trained.recipe), sort_keys=False, allow_unicode=True).encode(),
+        RECIPE: yaml.safe_dump(dict(trained.recipe), sort_keys=False, allow_unicode=True).encode(),
         "LICENSE": licence_text(sources.credits).encode(),
     }
     stored = {"image": probe_pictures(trained.width, trained.height)}, {"labels": labels}

@@ -8,25 +8,38 @@ from safetensors.torch import load_file
 from kenspeckle.bundle import Bundle
 from training.data.crops import SERVING_SIZE
 from training.data.pictures import Picture, shared_data
+from training.engine.checkpoint import LATEST, load_weights, steps_done
+from training.engine.run import CONFIG
 from training.evaluation.embed import graph_embedder
 from training.export.extractor import Peer, Trained, make_extractor
 from training.export.onnx_graph import export_onnx
 from training.export.sources import Sources, calibrated_on_peers, shared_sources, unseen_set
 from training.export.variants import Precision
 from training.recmodel.recipe import Recipe, read_recipe
-from training.recmodel.shipped import ShippedExtractor, mixed
-from training.recmodel.train import RECIPE, START, TUNED, fit_neck
+from training.recmodel.shipped import ShippedExtractor, mixed, served_extractor
+from training.recmodel.start import START, fit_neck
+
+
+def recipe_of(run: Path) -> Recipe:
+    """The recipe of a run of ``tune`` or ``closed-form``."""
+    return read_recipe(run / CONFIG)
 
 
 def load_run(run: Path, mix: float) -> ShippedExtractor:
-    """The network of a run: ``mix`` x tuned + (1 - mix) x start.
+    """The network of a run: ``mix`` x tuned + (1 - mix) x start, the tuned weights being those averaged over steps.
 
     Raises:
         FileNotFoundError: if the run has no tuned weights yet and ``mix`` is not 0.
+        ValueError: if it is not at its end.
     """
-    start = load_file(run / START)
-    model = ShippedExtractor(read_recipe(run / RECIPE).dim)
-    model.load_state_dict(mixed(start, load_file(run / TUNED), mix) if mix else start)
+    start, recipe = load_file(run / START), recipe_of(run)
+    model = ShippedExtractor(recipe.dim)
+    if mix:
+        done = steps_done(run / LATEST)
+        if done < recipe.steps:
+            raise ValueError(f"{run} has done {done} of {recipe.steps} steps: the command tune goes on with it")
+        start = mixed(start, load_weights(run / LATEST), mix)
+    model.load_state_dict(start)
     return model
 
 
@@ -49,9 +62,9 @@ def peer_of(run: Path, data: Path) -> Peer:
     Args:
         data: the shared data folder.
     """
-    recipe = read_recipe(run / RECIPE)
+    recipe = recipe_of(run)
     network = finished(run, recipe, shared_sources(data, recipe.unseen_fold).labelled)
-    return graph_embedder(export_onnx(network, SERVING_SIZE)), unseen_set(data, recipe.unseen_fold)
+    return graph_embedder(export_onnx(served_extractor(network), SERVING_SIZE)), unseen_set(data, recipe.unseen_fold)
 
 
 def make_bundle(
@@ -72,10 +85,10 @@ def make_bundle(
         peers: runs of the same recipe on the shared data, each with another fold held out: the calibrator is fitted on
             what they say of the classes that they never saw.
     """
-    recipe = read_recipe(run / RECIPE)
+    recipe = recipe_of(run)
     recipe = recipe if mix is None else recipe.model_copy(update={"mix": mix})
     trained = Trained(
-        network=finished(run, recipe, sources.labelled),
+        network=served_extractor(finished(run, recipe, sources.labelled)),
         name=name,
         version=version,
         width=SERVING_SIZE,

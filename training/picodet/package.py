@@ -1,7 +1,6 @@
 """From a training run to a bundle: export, parity, probe, card, licence, readme."""
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from safetensors.torch import save
 
 from kenspeckle.bundle import Bundle, Card, Measurement, read_bundle, verify_bundle, write_bundle
 from kenspeckle.crop import resize_picture
-from training.engine.checkpoint import LATEST, SUMMARY
+from training.engine.checkpoint import LATEST, steps_done
 from training.picodet.complexity import multiply_adds, parameter_count
 from training.picodet.data import Picture, load
 from training.picodet.export import INTERPOLATION, MAX_BOXES, detect_torch, export_onnx
@@ -37,7 +36,7 @@ def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: st
         revision: version of the code.
     """
     model = load_run(run, recipe.model)
-    steps = json.loads((run / LATEST / SUMMARY).read_text(encoding="utf-8"))["step"]
+    steps = steps_done(run / LATEST)
     onnx_model = export_onnx(model, recipe.input_size)
     probe = probe_pictures(recipe.input_size, np.random.default_rng(0))
     card = _card(recipe, pictures, steps, revision)

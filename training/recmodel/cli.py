@@ -1,7 +1,7 @@
-"""Commands that train the extractor."""
+"""Commands that tune the shipped extractor."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.options import DataOption, OthersOption, RunOption, ThreadsOption, sources_of
+from training.recmodel.build import torch_device
+from training.recmodel.cli_train import sentences
 from training.recmodel.recipe import SHIPPED, read_recipe
-from training.recmodel.train import begin
-from training.recmodel.train import train as run_training
+from training.recmodel.start import begin
+from training.recmodel.tune import open_run
+from training.recmodel.tune import tune as run_tuning
 
 app = typer.Typer()
 console = Console()
@@ -32,8 +35,9 @@ def closed_form(
     Example: python -m training closed-form --data shop --others anything --out runs/shop
     """
     torch.set_num_threads(threads)
-    settings = read_recipe(recipe)
-    begin(sources_of(data, others, settings.unseen_fold).labelled, settings, out, pretrained=True)
+    with sentences():
+        settings = read_recipe(recipe)
+        begin(sources_of(data, others, settings.unseen_fold).labelled, settings, open_run(out, settings).folder)
     console.print(f"run: {out}")
 
 
@@ -47,6 +51,7 @@ def tune(
         int | None,
         typer.Option(min=0, max=2, help="Fold of the shared classes that trains nothing; else the recipe's."),
     ] = None,
+    device: Annotated[str, typer.Option(help="gpu, where there is one, or cpu.")] = "gpu",
     threads: ThreadsOption = 1,
 ) -> None:
     """Fine-tune the shipped extractor with retention; a run that was cut off goes on from its last checkpoint.
@@ -54,20 +59,18 @@ def tune(
     Example: python -m training tune --data shop --others anything --out runs/shop
     """
     torch.set_num_threads(threads)
-    settings = read_recipe(recipe)
-    if unseen_fold is not None:
-        settings = settings.model_copy(update={"unseen_fold": unseen_fold})
-    sources = sources_of(data, others, settings.unseen_fold)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(f"{len(sources.labelled)} pictures", total=settings.steps)
+    with sentences(), Progress(*columns, console=console) as progress:
+        settings = read_recipe(recipe)
+        if unseen_fold is not None:
+            settings = settings.model_copy(update={"unseen_fold": unseen_fold})
+        sources = sources_of(data, others, settings.unseen_fold)
+        bar = progress.add_task(f"{len(sources.labelled)} pictures", total=settings.steps)
 
-        def report(step: int, losses: dict[str, float]) -> None:
-            text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            progress.update(task, completed=step, description=text)
+        def report(kind: str, record: dict[str, Any]) -> None:
+            losses = ("softmax", "contrastive", "retention", "distillation")
+            text = "  ".join(f"{name} {record[name]:.3f}" for name in losses if name in record)
+            progress.update(bar, completed=record["batch"], description=text)
 
-        try:
-            run_training(sources.labelled, sources.retained, settings, out, progress=report)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
+        run_tuning(sources.labelled, sources.retained, settings, out, torch_device(device), report)
     console.print(f"run: {out}")

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from training.data.crops import CROP, SERVING_INTERPOLATION, SERVING_SIZE, batches_of_crops
 from training.data.pictures import Picture
 from training.recmodel.backbones.efficientnet_lite import EfficientNetLite, imagenet_weights
 from training.recmodel.closed_form import closed_form_neck
-from training.recmodel.shipped import DIM, PIXEL_MEAN, PIXEL_SCALE
+from training.recmodel.shipped import DIM, trunk_features
 
 TRUNKS = (0, 2)
 """EfficientNet-Lite0 and -Lite2: different networks err differently, so both together know more than either."""
@@ -22,13 +20,7 @@ def trunk_features_of(number: int, pictures: Sequence[Picture]) -> NDArray[np.fl
     """Unit features ``(N, 1280)`` of the frozen EfficientNet-Lite ``number`` on the serving crops."""
     trunk = EfficientNetLite(number)
     trunk.load_state_dict(imagenet_weights(number))
-    trunk.eval()
-    found = []
-    with torch.inference_mode():
-        for batch in batches_of_crops(pictures, CROP, SERVING_SIZE, SERVING_INTERPOLATION):
-            pixels = (torch.from_numpy(batch).permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
-            found.append(F.normalize(trunk(pixels)).numpy())
-    return np.concatenate(found)
+    return trunk_features(trunk.eval(), batches_of_crops(pictures, CROP, SERVING_SIZE, SERVING_INTERPOLATION))
 
 
 def ensemble(features: Sequence[NDArray[np.float32]], labels: Sequence[str], shrinkage: float) -> NDArray[np.float32]:

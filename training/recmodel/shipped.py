@@ -1,4 +1,4 @@
-"""The embedding network: backbone, then a linear neck, both L2-normalised."""
+"""The shipped extractor: the RecModel of EfficientNet-Lite0 and a linear neck, its pictures, its closed-form neck."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,34 +8,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.export.network import EmbeddingNetwork
 from training.recmodel.backbones import efficientnet_lite0
-from training.recmodel.backbones.efficientnet_lite import FEATURES
+from training.recmodel.backbones.efficientnet_lite import FEATURES, EfficientNetLite
 from training.recmodel.closed_form import closed_form_neck
+from training.recmodel.model import RecModel, inference
+from training.recmodel.necks import FC
 
 DIM = 512
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 
 
-class ShippedExtractor(nn.Module):
-    """EfficientNet-Lite0 and a neck of ``dim`` outputs. Input: ``(N, H, W, 3)`` uint8 RGB."""
+class ShippedExtractor(RecModel):
+    """EfficientNet-Lite0 and a neck of ``dim`` outputs on its unit features.
+
+    It is always in evaluation mode: with fixed batch-norm statistics small batches do no harm, and weights may be
+    averaged.
+    """
+
+    backbone: EfficientNetLite
+    neck: FC
 
     def __init__(self, dim: int = DIM, pretrained: bool = False) -> None:
-        super().__init__()
-        self.backbone = efficientnet_lite0(pretrained)
-        self.neck = nn.Linear(FEATURES, dim)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Unit trunk features ``(N, 1280)``."""
-        pixels = (images.permute(0, 3, 1, 2).to(self.neck.weight.dtype) - PIXEL_MEAN) / PIXEL_SCALE
-        return F.normalize(self.backbone(pixels))
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Unit embeddings ``(N, dim)`` of unit trunk features."""
-        return F.normalize(self.neck(features))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Unit embeddings ``(N, dim)``."""
-        return self.embed(self.features(images))
+        super().__init__(efficientnet_lite0(pretrained), FC(FEATURES, dim, normalize_input=True))
+        self.eval()
 
     def freeze(self, blocks: int) -> None:
         """Take the stem and the first ``blocks`` blocks out of training; nothing if that is 0."""
@@ -44,24 +40,40 @@ class ShippedExtractor(nn.Module):
                 part.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "ShippedExtractor":
-        """Batch-norm statistics stay as they are: small batches do no harm and weights may be averaged."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
 
-def trunk_features(model: ShippedExtractor, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Unit trunk features ``(N, 1280)`` of batches of crops."""
+def pixels(images: Tensor) -> Tensor:
+    """Pictures ``(N, H, W, 3)`` uint8 RGB as the backbone takes them: ``(N, 3, H, W)`` float32, (x - 127) / 128."""
+    return (images.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
+
+
+def served(features: nn.Module) -> EmbeddingNetwork:
+    """From pictures ``(N, H, W, 3)`` uint8 RGB to what ``features`` gives for their ``pixels``, at unit length."""
+    return EmbeddingNetwork(features, 1.0, (PIXEL_MEAN,) * 3, (PIXEL_SCALE,) * 3)
+
+
+def served_extractor(model: ShippedExtractor) -> EmbeddingNetwork:
+    """From pictures ``(N, H, W, 3)`` uint8 RGB to unit embeddings ``(N, dim)``."""
+    return served(inference(model))
+
+
+def trunk_features(backbone: nn.Module, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Unit features ``(N, 1280)`` that a backbone gives for batches of crops."""
     with torch.inference_mode():
-        return np.concatenate([model.features(torch.from_numpy(batch)).numpy() for batch in batches])
+        return np.concatenate([F.normalize(backbone(pixels(torch.from_numpy(batch)))).numpy() for batch in batches])
 
 
 def set_closed_form_neck(
     model: ShippedExtractor, features: NDArray[np.float32], labels: NDArray[np.integer], shrinkage: float = 0.5
 ) -> None:
     """Replace the neck of ``model`` by the closed-form one fitted on ``features``."""
-    weight, bias = closed_form_neck(features, labels, model.neck.out_features, shrinkage)
+    layer = model.neck.fc
+    weight, bias = closed_form_neck(features, labels, layer.out_features, shrinkage)
     with torch.no_grad():
-        model.neck.weight.copy_(torch.from_numpy(weight))
-        model.neck.bias.copy_(torch.from_numpy(bias))
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(bias))
 
 
 def mixed(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:

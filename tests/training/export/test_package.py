@@ -4,16 +4,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from kenspeckle.bundle import Measurement, read_bundle, verify_bundle
 from tests.training.pictures import draw_folder
+from training.engine.checkpoint import save_checkpoint
 from training.evaluation.embed import bundle_embedder, torch_embedder
 from training.export.extractor import probe_pictures, with_evaluation
 from training.export.package import finished, load_run, make_bundle
 from training.export.sources import folder_sources
 from training.recmodel.recipe import Recipe
-from training.recmodel.train import START, TUNED, begin
+from training.recmodel.shipped import served_extractor
+from training.recmodel.start import START, begin
+from training.recmodel.tune import open_run
 
 RECIPE = Recipe(steps=1, size=32, dim=16, classes_per_batch=3, mix=0.0)
 
@@ -25,7 +28,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = folder_sources(
         draw_folder(root / "things", 4, 4, seed=0, side=40), draw_folder(root / "others", 4, 4, seed=1, side=40)
     )
-    begin(sources.labelled, RECIPE, root / "run", pretrained=True)
+    begin(sources.labelled, RECIPE, open_run(root / "run", RECIPE).folder)
     make_bundle(root / "run", sources, root / "bundle", "toy", "1.2.3")
     return root
 
@@ -36,7 +39,10 @@ def test_an_exported_bundle_verifies_and_agrees_with_the_network(exported: Path)
     assert bundle.card.parity.value >= 0.9999
     assert (bundle.card.name, bundle.card.version) == ("toy", "1.2.3")
     pictures = folder_sources(exported / "things", exported / "others").labelled
-    by_graph, by_network = bundle_embedder(bundle)(pictures), torch_embedder(load_run(exported / "run", 0))(pictures)
+    by_graph, by_network = (
+        bundle_embedder(bundle)(pictures),
+        torch_embedder(served_extractor(load_run(exported / "run", 0)))(pictures),
+    )
     assert float((by_graph.vectors * by_network.vectors).sum(axis=1).min()) >= 0.9999
 
 
@@ -60,14 +66,15 @@ def test_a_neck_is_fitted_anew_on_the_trunk_that_is_exported(exported: Path, tmp
     shutil.copytree(exported / "run", tmp_path / "run")
     start = load_file(tmp_path / "run" / START)
     changed = {name: value * 1.5 if name.startswith("neck") else value for name, value in start.items()}
-    save_file({**changed, "neck.bias": changed["neck.bias"] + 1}, tmp_path / "run" / TUNED)
+    changed["neck.fc.bias"] = changed["neck.fc.bias"] + 1
+    save_checkpoint(tmp_path / "run/latest", {}, {}, changed, {"step": 1})
     labelled = folder_sources(exported / "things", exported / "others").labelled
     kept, anew = (
-        finished(tmp_path / "run", RECIPE.model_copy(update={"mix": 1.0, "refit": refit}), labelled).neck.bias
+        finished(tmp_path / "run", RECIPE.model_copy(update={"mix": 1.0, "refit": refit}), labelled).neck.fc.bias
         for refit in (False, True)
     )
-    torch.testing.assert_close(kept, changed["neck.bias"] + 1)
-    torch.testing.assert_close(anew, start["neck.bias"], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(kept, changed["neck.fc.bias"])
+    torch.testing.assert_close(anew, start["neck.fc.bias"], atol=1e-4, rtol=1e-3)
 
 
 def test_evaluations_of_one_command_replace_each_other_and_appear_in_the_readme(exported: Path, tmp_path: Path) -> None:
@@ -81,8 +88,15 @@ def test_evaluations_of_one_command_replace_each_other_and_appear_in_the_readme(
 
 
 def test_weights_that_are_not_there_are_missed(exported: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="no checkpoint there"):
         load_run(exported / "run", 0.5)
+
+
+def test_an_unfinished_run_is_not_exported(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported / "run", tmp_path / "run")
+    save_checkpoint(tmp_path / "run/latest", {}, {}, load_file(tmp_path / "run" / START), {"step": 0})
+    with pytest.raises(ValueError, match="has done 0 of 1 steps"):
+        load_run(tmp_path / "run", 0.5)
 
 
 def test_probe_pictures_differ_and_use_the_whole_range() -> None:
