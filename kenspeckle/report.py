@@ -26,7 +26,7 @@ h1 { font-size: 26px; margin: 0; } h2 { font-size: 18px; margin: 44px 0 12px; } 
 .figure, .case, .plot { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .figure { padding: 14px 16px; } .figure b { display: block; font-size: 25px; font-weight: 650; }
 .figure span { color: var(--soft); font-size: 13px; }
-.plot { padding: 14px; } .plot svg { width: 100%; height: auto; display: block; }
+.plot { padding: 14px; } .plot svg, .plot img { width: 100%; height: auto; display: block; }
 .plot text { fill: var(--soft); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
 .right { stroke: var(--known); } .false { stroke: var(--unknown); stroke-dasharray: 7 5; }
 .plot polyline { fill: none; stroke-width: 2.5; }
@@ -71,11 +71,13 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def picture(content: bytes | None, caption: str) -> str:
     """A JPEG with its caption; an empty place where there is none."""
-    if content is None:
-        image = "<div class='none'></div>"
-    else:
-        image = f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(content).decode()}'>"
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+    shown = "<div class='none'></div>" if content is None else embedded(content, "jpeg")
+    return f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def embedded(content: bytes, kind: str) -> str:
+    """An image, ``kind`` jpeg or png, within the page."""
+    return f"<img alt='' src='data:image/{kind};base64,{base64.b64encode(content).decode()}'>"
 
 
 def thumbnail(picture: Path | bytes, box: Box | None = None) -> bytes | None:

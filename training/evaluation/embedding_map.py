@@ -44,11 +44,12 @@ def draw_map(pool: Pool, path: Path, title: str) -> None:
     figure = Figure(figsize=(9, 7), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    size = float(np.clip(6000 / max(1, len(shown)), 8, 40))  # square points
     colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
     for rank, index in enumerate(np.argsort(-counts, kind="stable")):
         own = places[shown.labels == names[index]]
         colour = colours[rank % len(colours)] if rank < NAMED_LABELS else "lightgrey"
-        axes.scatter(*own.T, s=8, color=colour, linewidths=0)
+        axes.scatter(*own.T, s=size, color=colour, linewidths=0)
         if rank < NAMED_LABELS:
             axes.annotate(
                 _plain(str(names[index])), np.median(own, axis=0), fontsize=6, ha="center", va="center", alpha=0.8

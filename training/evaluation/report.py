@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kenspeckle.report import document, figure_cards, picture, table, thumbnail
+from kenspeckle.report import document, embedded, figure_cards, picture, table, thumbnail
 from training.data.pictures import Picture
 from training.evaluation.embedding_map import draw_map
 from training.evaluation.metrics import QueryFigures
 from training.evaluation.pool import Pool
 from training.evaluation.protocol import open_set_figures
 
-WORST = 60
+WORST, UNKNOWN, HARDEST = 60, 30, 50
 PER_CLASS, FIGURES, PAGE, MAP = "per_class.csv", "figures.json", "worst.html", "map.png"
 
 
@@ -68,21 +68,41 @@ def worst_queries(figures: QueryFigures, queries: Pool, gallery: Pool, count: in
     return [int(i) for i in wrong[np.argsort(-figures.similarity[wrong], kind="stable")][:count]]
 
 
-def worst_page(title: str, figures: QueryFigures, queries: Pictured, gallery: Pictured) -> str:
-    """A page with the figures, the hardest classes and thumbnails of the worst queries beside what they resembled."""
-    rows = per_class(figures, queries.pool, gallery.pool)
-    shown = [
-        (row.label, row.queries, f"{row.recall:.1%}", f"{row.mean_precision:.1%}", row.confused_with) for row in rows
-    ]
-    cases = [_case(i, figures, queries, gallery) for i in worst_queries(figures, queries.pool, gallery.pool)]
-    none = "<p>None: the nearest entry of every query has its label.</p>"
+def surest_unknown(figures: QueryFigures, queries: Pool, gallery: Pool, count: int = UNKNOWN) -> list[int]:
+    """Queries whose label is not in the gallery, those of the greatest similarity to something in it first."""
+    unknown = np.flatnonzero(~np.isin(queries.labels, gallery.labels) & (figures.nearest >= 0))
+    return [int(i) for i in unknown[np.argsort(-figures.similarity[unknown], kind="stable")][:count]]
+
+
+def worst_page(title: str, figures: QueryFigures, queries: Pictured, gallery: Pictured, plane: bytes) -> str:
+    """A page: figures, thumbnails of the worst queries beside what they resembled, the hardest classes, the map.
+
+    Args:
+        plane: the map of the queries, a PNG.
+    """
+    means = figures.means() | open_set_figures(figures, queries.pool.labels, gallery.pool.labels)
+    classes = per_class(figures, queries.pool, gallery.pool)
+    wrong = worst_queries(figures, queries.pool, gallery.pool)
+    unknown = surest_unknown(figures, queries.pool, gallery.pool)
+    more = f" The other {len(classes) - HARDEST} are in {PER_CLASS}." if len(classes) > HARDEST else ""
     parts = [
-        f"<p>{int(figures.answerable().sum())} queries, {len(gallery.pool)} gallery entries.</p>",
-        figure_cards(list(figures.means().items())),
-        "<h2>Classes, the hardest first</h2>",
-        table(["class", "queries", "recall@1", "mAP", "most confused with"], shown),
+        f"<p>{int(figures.answerable().sum())} queries with something to find,"
+        f" {len(gallery.pool)} gallery entries.</p>",
+        figure_cards(list(means.items())),
         "<h2>Worst cases: surest of a wrong label</h2>",
-        f"<div class='cases'>{''.join(cases)}</div>" if cases else none,
+        _cases(wrong, figures, queries, gallery) or "<p>None: the nearest entry of every query has its label.</p>",
+    ]
+    if unknown:
+        parts += [
+            "<h2>Unknown things that look most like something in the gallery</h2>",
+            _cases(unknown, figures, queries, gallery),
+        ]
+    parts += [
+        "<h2>Classes, the hardest first</h2>",
+        f"<p>{len(classes)} classes.{more}</p>",
+        table(["class", "queries", "recall@1", "mAP", "most confused with"], [_row(one) for one in classes[:HARDEST]]),
+        "<h2>Map of the queries</h2>",
+        f"<div class='plot'>{embedded(plane, 'png')}</div>",
     ]
     return document(title, parts)
 
@@ -98,19 +118,31 @@ def write_report(folder: Path, title: str, figures: QueryFigures, queries: Pictu
         for row in per_class(figures, queries.pool, gallery.pool):
             numbers = (f"{row.recall:.4f}", f"{row.mean_precision:.4f}")
             writer.writerow([row.label, row.queries, *numbers, row.confused_with, row.confusions])
-    (folder / PAGE).write_text(worst_page(title, figures, queries, gallery), encoding="utf-8")
     draw_map(queries.pool, folder / MAP, title)
+    page = worst_page(title, figures, queries, gallery, (folder / MAP).read_bytes())
+    (folder / PAGE).write_text(page, encoding="utf-8")
+
+
+def _row(one: ClassFigures) -> tuple[str, int, str, str, str]:
+    confused = f"{one.confused_with} ({one.confusions})" if one.confusions else ""
+    return one.label, one.queries, f"{one.recall:.1%}", f"{one.mean_precision:.1%}", confused
+
+
+def _cases(chosen: Sequence[int], figures: QueryFigures, queries: Pictured, gallery: Pictured) -> str:
+    cases = "".join(_case(query, figures, queries, gallery) for query in chosen)
+    return f"<div class='cases'>{cases}</div>" if cases else ""
 
 
 def _case(query: int, figures: QueryFigures, queries: Pictured, gallery: Pictured) -> str:
     nearest = int(figures.nearest[query])
     asked, found = queries.pictures[query], gallery.pictures[nearest]
     precision = figures.values["mAP"][query]
+    ranked = "" if np.isnan(precision) else f", average precision {precision:.3f}"
     return (
         "<div class='case'><div class='pair'>"
         f"{picture(thumbnail(asked.path, asked.box), f'it is: {asked.label}')}"
         f"{picture(thumbnail(found.path, found.box), f'most like: {found.label}')}</div>"
-        f"<p>similarity {figures.similarity[query]:.3f}, average precision {precision:.3f}</p>"
+        f"<p>similarity {figures.similarity[query]:.3f}{ranked}</p>"
         f"<p>{escape(_short(asked))} → {escape(_short(found))}</p></div>"
     )
 

@@ -1,3 +1,4 @@
+import base64
 import csv
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from training.data.pictures import folder_pictures
 from training.evaluation.embedding_map import planar
 from training.evaluation.pool import Pool, pool_of
 from training.evaluation.protocol import rank_pools
-from training.evaluation.report import Pictured, per_class, worst_page, worst_queries, write_report
+from training.evaluation.report import Pictured, per_class, surest_unknown, worst_page, worst_queries, write_report
 
 
 def colours(pictures: list) -> Pool:  # type: ignore[type-arg]
@@ -54,7 +55,7 @@ def test_the_page_escapes_labels_and_shows_both_pictures(tmp_path: Path) -> None
     pictures = folder_pictures(folder)
     vectors = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)
     drawn = Pictured(pool_of(pictures, [vectors]), pictures)
-    text = worst_page("<title>", rank_pools(drawn.pool, None), drawn, drawn)
+    text = worst_page("<title>", rank_pools(drawn.pool, None), drawn, drawn, b"map")
     assert "<b>zero" not in text
     assert "&lt;b&gt;zero" in text
     assert "&lt;title&gt;" in text
@@ -72,7 +73,30 @@ def test_a_report_holds_figures_classes_page_and_map(drawn: Pictured, tmp_path: 
     assert weighted == pytest.approx(figures.means()["recall@1"], abs=1e-3)
     with Image.open(tmp_path / "report/map.png") as image:
         assert image.width > 300
-    assert "drawn things" in (tmp_path / "report/worst.html").read_text()
+    page = (tmp_path / "report/worst.html").read_text()
+    assert "drawn things" in page
+    assert base64.b64encode((tmp_path / "report/map.png").read_bytes()).decode() in page
+
+
+def test_unknown_things_are_shown_with_what_they_resemble_most(drawn: Pictured) -> None:
+    known = np.flatnonzero(drawn.pool.labels != "thing-5")
+    gallery = Pictured(drawn.pool.take(known), [drawn.pictures[i] for i in known])
+    figures = rank_pools(drawn.pool, gallery.pool)
+    unknown = surest_unknown(figures, drawn.pool, gallery.pool, count=3)
+    assert {drawn.pool.labels[i] for i in unknown} == {"thing-5"}
+    assert (np.diff(figures.similarity[unknown]) <= 0).all()
+    assert figures.similarity[unknown[0]] == figures.similarity[drawn.pool.labels == "thing-5"].max()
+    page = worst_page("open", figures, drawn, gallery, b"map")
+    assert "Unknown things" in page
+    assert page.count("it is: thing-5") == 4
+    assert "AUROC" in page
+    assert "nan" not in page
+
+
+def test_of_many_classes_the_page_lists_the_hardest(drawn: Pictured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.evaluation.report.HARDEST", 4)
+    page = worst_page("many", rank_pools(drawn.pool, None), drawn, drawn, b"map")
+    assert "6 classes. The other 2 are in per_class.csv." in page
 
 
 def test_the_map_keeps_groups_together() -> None:
