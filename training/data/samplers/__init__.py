@@ -5,6 +5,7 @@ from training.data.samplers.identity import DistributedRandomIdentitySampler
 from training.data.samplers.multi_scale import MultiScaleSampler
 from training.data.samplers.pk import PKSampler
 from training.data.samplers.plain import DistributedBatchSampler
+from training.data.samplers.repeated import RepeatedAugSampler
 from training.data.samplers.weighted import ClassWeightedSampler
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "DistributedRandomIdentitySampler",
     "MultiScaleSampler",
     "PKSampler",
+    "RepeatedAugSampler",
 ]

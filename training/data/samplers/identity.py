@@ -9,7 +9,7 @@ from training.data.samplers.base import SAMPLERS, generator, share_of
 from training.data.samplers.classes import Labels, fill, positions_of_classes, shape_for
 
 
-@SAMPLERS.register()
+@SAMPLERS.register("DistributedRandomIdentitySampler", "NaiveIdentityBatchSampler")
 class DistributedRandomIdentitySampler:
     """Each class's shuffled pictures are cut into groups of ``num_instances``; a batch has groups of different classes.
 

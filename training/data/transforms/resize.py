@@ -83,3 +83,23 @@ class ResizeImage:
             return self._resize(image, self._size, rng)
         scale = self._short / min(width, height)
         return self._resize(image, (round(width * scale), round(height * scale)), rng)
+
+
+@TRANSFORMS.register()
+class RandomInterpolationAugment:
+    """With probability ``prob``, make the image a square of 0.2 to 1 of its height, then as large as it was.
+
+    Both by an interpolation at random. Source: Kim et al., "AdaFace", CVPR 2022, section 4.1.
+    """
+
+    def __init__(self, prob: float) -> None:
+        self._prob = prob
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        if rng.random() >= self._prob:
+            return image
+        height, width = image.shape[:2]
+        side = max(1, int(rng.uniform(0.2, 1.0) * height))
+        down, up = rng.choice(list(CV2_INTERPOLATIONS.values()), 2)
+        small = cv2.resize(image, (side, side), interpolation=int(down))
+        return np.asarray(cv2.resize(small, (width, height), interpolation=int(up)))

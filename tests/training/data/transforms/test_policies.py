@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.data.transforms import augmix as augmix_module
 from training.data.transforms import build_transforms
-from training.data.transforms.policies import IMAGENET_POLICY, RandAugment, RandAugmentV2
+from training.data.transforms.policies import IMAGENET_POLICY, RandAugment, RandAugmentV2, RandAugmentV4
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
@@ -18,7 +18,14 @@ def run(op: str, parameters: dict[str, Any] | None, seed: int = 0, image: NDArra
 
 @pytest.mark.parametrize(
     ("op", "parameters"),
-    [("AutoAugment", None), ("RandAugment", {"magnitude": 9}), ("RandAugmentV2", {"magnitude": 9})],
+    [
+        ("AutoAugment", None),
+        ("RandAugment", {"magnitude": 9}),
+        ("RandAugmentV2", {"magnitude": 9}),
+        ("RandAugmentV3", {"magnitude": 9}),
+        ("RandAugmentV4", None),
+        ("RandomInterpolationAugment", {"prob": 0.9}),
+    ],
 )
 def test_policies_change_images_keep_their_shape_and_follow_the_generator(op: str, parameters: Any) -> None:
     made = [run(op, parameters, seed) for seed in range(60)]
@@ -61,6 +68,36 @@ def test_the_efficientnet_policy_covers_squares_and_scales_qualities(monkeypatch
     monkeypatch.setattr(RandAugmentV2, "NAMES", ("translateX",))
     moved = run("RandAugmentV2", {"num_layers": 1, "magnitude": 2}, 3, white)
     assert (moved == 128).all(axis=2).sum() == 20 * 200
+
+
+def test_the_mobilevit_policy_leaves_black_corners_and_whole_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    white = np.full((40, 60, 3), 255, np.uint8)
+    monkeypatch.setattr(RandAugment, "NAMES", ("translateX",))
+    moved = run("RandAugmentV3", {"num_layers": 1, "magnitude": 10, "interpolation": "nearest"}, 0, white)
+    assert (moved == 0).all(axis=2).sum() == 40 * round(60 * 150 / 331)
+    monkeypatch.setattr(RandAugment, "NAMES", ("posterize",))
+    for magnitude, bits in ((0, 8), (2, 8), (3, 7), (10, 4)):
+        made = run("RandAugmentV3", {"num_layers": 1, "magnitude": magnitude})
+        assert np.array_equal(made, IMAGE >> (8 - bits) << (8 - bits))
+    with pytest.raises(ValueError, match="bicubic"):
+        run("RandAugmentV3", {"interpolation": "smooth"})
+
+
+def test_two_operations_come_each_with_half_a_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RandAugmentV4, "NAMES", ("cutout",))
+    white = np.full((200, 200, 3), 255, np.uint8)
+    covered = [int((run("RandAugmentV4", None, seed, white) == 0).all(axis=2).sum()) for seed in range(400)]
+    assert 70 < covered.count(0) < 130
+    assert max(covered) <= 2 * 40 * 40
+    sides = {round(area**0.5) for area in covered if area and round(area**0.5) ** 2 == area}
+    assert {2 * round(20 * level / 9) for level in range(1, 10)} <= sides
+
+
+def test_what_is_made_small_and_large_again_has_lost_detail() -> None:
+    assert np.array_equal(run("RandomInterpolationAugment", {"prob": 0}), IMAGE)
+    made = [run("RandomInterpolationAugment", {"prob": 1}, seed) for seed in range(30)]
+    assert all(abs(image.mean() - IMAGE.mean()) < 12 for image in made)
+    assert np.mean([image.std() for image in made]) < 0.85 * IMAGE.std()
 
 
 def test_timms_policy_follows_the_generator_alone() -> None:
