@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+METABIN = "its gated normalisation and meta-training are not there; presets in reid/strong_baseline train the same data"
+"""What to do instead of names that belong to MetaBIN."""
 
 
 class UnknownName(ValueError):
@@ -36,6 +38,7 @@ class Registry(Generic[T]):
     def __init__(self, noun: str) -> None:
         self.noun = noun
         self._factories: dict[str, Callable[..., T]] = {}
+        self._declined: dict[str, str] = {}
 
     def register(self, *names: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
         """Register a class or function under ``names``, by default its own.
@@ -53,12 +56,19 @@ class Registry(Generic[T]):
 
         return decorate
 
+    def decline(self, reason: str, *names: str) -> None:
+        """Answer for names of the old stack that there is nothing for: ``reason`` says what to do instead."""
+        self._declined |= dict.fromkeys(names, reason)
+
     def get(self, name: str) -> Callable[..., T]:
         """The factory of a name.
 
         Raises:
             UnknownName: with the near names.
+            ValueError: for a declined name, with its reason.
         """
+        if name in self._declined:
+            raise ValueError(f"{self.noun} {name!r} is not part of this stack: {self._declined[name]}")
         if name not in self._factories:
             raise UnknownName(self.noun, name, list(self._factories))
         return self._factories[name]
@@ -68,7 +78,7 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownName: for an unknown name or parameter, with the near ones.
-            ValueError: if the name, or a parameter without a default, is missing.
+            ValueError: if the name is declined, or it, or a parameter without a default, is missing.
         """
         if "name" not in config:
             raise ValueError(f"a {self.noun} needs a name, one of {', '.join(self)}")

@@ -47,3 +47,12 @@ def test_a_name_is_registered_once() -> None:
     shapes = _shapes()
     with pytest.raises(ValueError, match="twice"):
         shapes.register("square")(lambda: ("square", 0))
+
+
+def test_a_declined_name_says_what_to_do_instead() -> None:
+    shapes = _shapes()
+    shapes.decline("draw a square", "cube", "tesseract")
+    for name in ("cube", "tesseract"):
+        with pytest.raises(ValueError, match=f"shape '{name}' is not part of this stack: draw a square"):
+            shapes.build({"name": name})
+    assert list(shapes) == ["circle", "disc", "square"]

@@ -12,10 +12,18 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from training.config.overrides import apply_overrides
 from training.config.reading import ConfigError, read_yaml
 from training.config.section import Section, described
+from training.registry import METABIN
 
 Named = Mapping[str, Any]
 NamedList = Sequence[Mapping[str, Any]]
 OTHER_LOG = "TensorBoard files are always written"
+MODES = {
+    "metabin": METABIN,
+    "fixmatch": "pictures without labels train nothing here; give labelled ones",
+    "fixmatch_ccssl": "pictures without labels train nothing here; give labelled ones",
+    "progressive": "sizes and strengths that grow by epoch are not there; leave it out, or use MultiScaleSampler",
+    "adaface": "pairs of faces are not compared; eval_mode retrieval measures recall and mAP of faces too",
+}
 OWN_LOADER = "pictures are decoded by the loader's worker processes"
 
 
@@ -66,6 +74,13 @@ class GlobalSection(Section):
     @classmethod
     def _never(cls, value: int) -> int:
         return max(value, 0)
+
+    @field_validator("train_mode", "eval_mode", mode="before")
+    @classmethod
+    def _no_other_mode(cls, value: Any) -> Any:
+        if value in MODES:
+            raise ValueError(f"{value} is not part of this stack: {MODES[value]}")
+        return value
 
     @field_validator("seed", mode="before")
     @classmethod
@@ -124,6 +139,8 @@ class LossSection(Section):
     """``Loss``: what is minimised."""
 
     meaningless: ClassVar[Mapping[str, str]] = {"Eval": "evaluation measures what Metric.Eval says"}
+    declined: ClassVar[Mapping[str, str]] = dict.fromkeys(("Basic", "MetaTrain", "MetaTest"), MODES["metabin"])
+
     Train: NamedList = Field(min_length=1)
     single_weight_ignored: bool = Field(default=False, description="A loss alone counts with weight 1, as it did.")
 
@@ -157,6 +174,8 @@ class Evaluation(Section):
 
 class DataLoaderSection(Section):
     """``DataLoader``: pictures to train on and to evaluate with."""
+
+    declined: ClassVar[Mapping[str, str]] = {"UnLabelTrain": MODES["fixmatch"], "Metalearning": MODES["metabin"]}
 
     Train: Source
     Eval: Evaluation | None = None
@@ -200,6 +219,7 @@ class EmaSection(Section):
 class Config(Section):
     """A whole configuration."""
 
+    declined: ClassVar[Mapping[str, str]] = {"UnLabelLoss": MODES["fixmatch"]}
     meaningless: ClassVar[Mapping[str, str]] = {
         "Infer": "give pictures and batch size to the command infer",
         "Slim": "int8 variants are made by the command export",

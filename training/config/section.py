@@ -13,11 +13,13 @@ class Section(BaseModel):
     """Typed, frozen, and strict about its keys.
 
     ``meaningless`` are keys that old files carry and that change nothing here, each with the reason; they are dropped
-    and noted in the list ``notes`` of the validation context.
+    and noted in the list ``notes`` of the validation context. ``declined`` are keys that ask for what is not there; the
+    error says what to do instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     meaningless: ClassVar[Mapping[str, str]] = {}
+    declined: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -31,6 +33,8 @@ class Section(BaseModel):
             elif key in cls.meaningless:
                 if info.context is not None:
                     info.context["notes"].append(f"{key}: {cls.meaningless[key]}")
+            elif key in cls.declined:
+                raise ValueError(f"{key} is not part of this stack: {cls.declined[key]}")
             else:
                 known = sorted([*cls.model_fields, *cls.meaningless])
                 near = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5) or sorted(cls.model_fields)

@@ -65,7 +65,18 @@ def test_the_resolved_form_says_the_same():
         ("  Neck:", "  Necks:", r"Arch: unknown key 'Necks'; did you mean Neck"),
         ("epochs: 160", "epochs: many", r"Global\.epochs: .*integer"),
         ("pretrained_model: null", "pretrained_model: https://x.test/a.pdparams", "nothing is downloaded"),
-        ('eval_mode: "retrieval"', "train_mode: fixmatch", r"Global\.train_mode"),
+        (
+            'eval_mode: "retrieval"',
+            "train_mode: fixmatch",
+            r"Global\.train_mode: fixmatch is not part of.* labelled ones",
+        ),
+        ('eval_mode: "retrieval"', "train_mode: fast", r"Global\.train_mode"),
+        ('eval_mode: "retrieval"', "eval_mode: adaface", r"Global\.eval_mode: adaface is not part of.* retrieval"),
+        (
+            "  Eval:\n    - CELoss",
+            "  MetaTrain:\n    - CELoss",
+            r"Loss: MetaTrain is not part of.* reid/strong_baseline",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, old, new, message):

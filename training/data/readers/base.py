@@ -9,6 +9,15 @@ from training.registry import Registry
 DATASETS: Registry[LabelledSet] = Registry("data set")
 """Readers of list files, folders, tables and archives, and adapters of known data sets, by name."""
 
+DATASETS.decline("use CIFAR-10, image_root being the folder of its binary version", "Cifar10", "Cifar100", "Cifar")
+DATASETS.decline(
+    "give faces as a folder per person (FolderDataset) or a list (ImageNetDataset)",
+    "AdaFaceDataset",
+    "FiveValidationDataset",
+)
+DATASETS.decline("pictures without labels train nothing here; give a list (ImageNetDataset)", "CustomLabelDataset")
+DATASETS.decline("merge the sets with the command data merge", "MixDataset")
+
 
 class ListError(ValueError):
     """What is wrong in a list file: names the file, the line (from 1) and the remedy."""

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.registry import Registry
+from training.registry import METABIN, Registry
 
 
 class BatchSampler(Protocol):
@@ -28,6 +28,13 @@ class BatchSampler(Protocol):
 
 SAMPLERS: Registry[BatchSampler] = Registry("sampler")
 """Factories take ``labels`` (class number of each picture), their parameters, ``seed``, ``rank``, ``world_size``."""
+
+SAMPLERS.decline(METABIN, "DomainShuffleBatchSampler")
+SAMPLERS.decline(
+    "merge the sets with the command data merge; PKSampler's id_list and ratio draw from some of them more often",
+    "MixSampler",
+)
+SAMPLERS.decline("Global.iter_per_epoch gives any sampler that many batches", "DistributedGivenIterationSampler")
 
 
 def generator(seed: int, epoch: int, *more: int) -> np.random.Generator:

@@ -23,7 +23,7 @@ def build_backbone(config: Mapping[str, Any]) -> nn.Module:
         UnknownName: for an unknown name or option, with the near ones.
         FileNotFoundError: if weights are asked for and not there.
         ModuleNotFoundError: if they, or timm, need a package that is not installed.
-        ValueError: if timm does not know the name or an option.
+        ValueError: if timm does not know the name or an option, or the name is declined.
     """
     options = dict(config)
     pretrained, use_ssld = options.pop("pretrained", False), options.pop("use_ssld", False)

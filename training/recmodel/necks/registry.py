@@ -2,7 +2,9 @@
 
 from torch import nn
 
-from training.registry import Registry
+from training.registry import METABIN, Registry
 
 NECKS: Registry[nn.Module] = Registry("neck")
 """Necks: ``forward(features) -> embeddings (N, D)``, by the names that configuration files use."""
+
+NECKS.decline(METABIN, "MetaBNNeck")
