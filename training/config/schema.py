@@ -66,7 +66,8 @@ class GlobalSection(Section):
     feature_binarize: Literal["round", "sign"] | None = None
     retrieval_feature_from: Literal["features", "backbone", "neck"] = "features"
     re_ranking: bool = False
-    sim_block_size: int = Field(default=64, ge=1)
+    upstream_metrics: bool = Field(default=False, description="Figures as the old stack printed them.")
+    sim_block_size: int = Field(default=64, ge=1, description="Queries of a block, which changes upstream_metrics.")
     channels_last: bool = False
     to_static: bool = Field(default=False, description="Compile the network with torch.compile.")
 

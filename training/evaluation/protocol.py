@@ -12,9 +12,11 @@ from training.evaluation.metrics import QueryFigures, Removal, Vectors, cosine_b
 from training.evaluation.open_set import detection_rates, open_set_auroc
 from training.evaluation.pool import Pool
 from training.evaluation.reranking import reranked_distances
+from training.evaluation.upstream import upstream_figures
 from training.registry import UnknownName
 
 S = TypeVar("S")
+UPSTREAM_BLOCK = 64
 FALSE_ACCEPT_RATES = (0.01, 0.1)
 PLAIN = {"mAP": "mAP", "mINP": "mINP", "RPrecision": "R-precision"}
 BY_K = {"Recallk": "recall", "Precisionk": "precision"}
@@ -29,12 +31,15 @@ class RetrievalProtocol:
         normalize: compare by cosine; False: by inner product (``Global.feature_normalize``).
         binarize: compare binary codes instead (``Global.feature_binarize``).
         rerank: rank by k-reciprocal distances (``Global.re_ranking``).
+        upstream_block: give the figures as the old stack printed them, over blocks of so many queries
+            (``Global.upstream_metrics`` and ``Global.sim_block_size``); None: as defined here.
     """
 
     figures: tuple[str, ...] = ("recall@1", "recall@5", "mAP")
     normalize: bool = True
     binarize: Binarisation | None = None
     rerank: bool = False
+    upstream_block: int | None = None
 
     @property
     def ks(self) -> tuple[int, ...]:
@@ -47,7 +52,8 @@ def protocol_of(metrics: Sequence[Mapping[str, Any]], settings: Mapping[str, Any
 
     Args:
         metrics: ``[{"Recallk": {"topk": [1, 5]}}, {"mAP": {}}]``; also Precisionk, mINP and RPrecision.
-        settings: ``feature_normalize``, ``feature_binarize`` and ``re_ranking``; other keys are not looked at.
+        settings: ``feature_normalize``, ``feature_binarize``, ``re_ranking``, ``upstream_metrics`` and
+            ``sim_block_size``; other keys are not looked at.
 
     Raises:
         UnknownName: for a metric that does not exist; the message lists the near ones.
@@ -74,6 +80,7 @@ def protocol_of(metrics: Sequence[Mapping[str, Any]], settings: Mapping[str, Any
         normalize=bool(given.get("feature_normalize", True)),
         binarize=binarize,
         rerank=bool(given.get("re_ranking", False)),
+        upstream_block=int(given.get("sim_block_size", UPSTREAM_BLOCK)) if given.get("upstream_metrics") else None,
     )
 
 
@@ -91,8 +98,25 @@ def evaluate_retrieval(
     """
     protocol = protocol or RetrievalProtocol()
     queries = embed(query_set)
-    means = rank_pools(queries, None if gallery_set is None else embed(gallery_set), protocol).means()
+    gallery = None if gallery_set is None else embed(gallery_set)
+    if protocol.upstream_block is None:
+        means = rank_pools(queries, gallery, protocol).means()
+    else:
+        means = _upstream_means(queries, queries if gallery is None else gallery, protocol, protocol.upstream_block)
     return {name: means[name] for name in protocol.figures}
+
+
+def _upstream_means(queries: Pool, gallery: Pool, protocol: RetrievalProtocol, block: int) -> dict[str, float]:
+    if "R-precision" in protocol.figures:
+        raise ValueError("the old stack had no RPrecision: take it out of Metric.Eval, or Global.upstream_metrics")
+    first, second = _prepared(queries.vectors, protocol), _prepared(gallery.vectors, protocol)
+    if protocol.rerank:
+        similarities = -reranked_distances(first, second)
+        blocks = (similarities[start : start + block] for start in range(0, len(first), block))
+    else:
+        blocks = (first[start : start + block] @ second.T for start in range(0, len(first), block))
+    groups = queries.groups, gallery.groups
+    return upstream_figures(blocks, queries.labels, gallery.labels, *groups, protocol.ks, removed_last=protocol.rerank)
 
 
 def rank_pools(queries: Pool, gallery: Pool | None, protocol: RetrievalProtocol | None = None) -> QueryFigures:

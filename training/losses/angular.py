@@ -75,6 +75,7 @@ class TripletAngularMarginLossXBM(TripletAngularMarginLoss):
         start_iter: training batches before the memory is used.
         xbm_size: pictures in the memory.
         feat_dim: length of the features.
+        upstream_memory: a memory as in the old stack, see ``CrossBatchMemory``.
         others: as of ``TripletAngularMarginLoss``.
     """
 
@@ -93,6 +94,7 @@ class TripletAngularMarginLossXBM(TripletAngularMarginLoss):
         an_value: float = 0.5,
         feature_from: str = "features",
         upstream_offset: bool = False,
+        upstream_memory: bool = False,
     ) -> None:
         super().__init__(
             margin,
@@ -106,7 +108,7 @@ class TripletAngularMarginLossXBM(TripletAngularMarginLoss):
             upstream_offset,
         )
         self.xbm_weight = xbm_weight
-        self.memory = CrossBatchMemory(xbm_size, feat_dim, start_iter)
+        self.memory = CrossBatchMemory(xbm_size, feat_dim, start_iter, upstream_memory)
 
     def compute(self, features: Tensor, labels: Tensor) -> Tensor:
         vectors = unit(features) if self.normalize_feature else features

@@ -53,6 +53,7 @@ class ContrastiveLossXBM(ContrastiveLoss):
         xbm_size: pictures in the memory.
         start_iter: training batches before the memory is used.
         embedding_size: length of the features.
+        upstream_memory: a memory as in the old stack, see ``CrossBatchMemory``.
         others: as of ``ContrastiveLoss``.
     """
 
@@ -66,10 +67,11 @@ class ContrastiveLossXBM(ContrastiveLoss):
         normalize_feature: bool = True,
         epsilon: float = 1e-5,
         feature_from: str = "features",
+        upstream_memory: bool = False,
     ) -> None:
         super().__init__(margin, embedding_size, normalize_feature, epsilon, feature_from)
         self.xbm_weight = xbm_weight
-        self.memory = CrossBatchMemory(xbm_size, embedding_size, start_iter)
+        self.memory = CrossBatchMemory(xbm_size, embedding_size, start_iter, upstream_memory)
 
     def compute(self, features: Tensor, labels: Tensor) -> Tensor:
         vectors = unit(features) if self.normalize_feature else features

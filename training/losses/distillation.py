@@ -4,6 +4,7 @@ A model of several networks gives its outputs by the name of the network: ``{"St
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +24,17 @@ DISTANCES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def mutual_divergence(logits: Tensor, others: Tensor, eps: float = 1e-12) -> Tensor:
+def mutual_divergence(logits: Tensor, others: Tensor, eps: float = 1e-12, by_classes: bool = False) -> Tensor:
     """Mean over pictures of the mean of both Kullback-Leibler divergences between the softmaxes of logits ``(N, C)``.
+
+    ``by_classes``: times C.
 
     Source: Zhang et al., "Deep mutual learning", CVPR 2018, equation 4, made symmetric.
     """
     ours, theirs = logits.softmax(dim=1), others.softmax(dim=1)
     difference = (theirs + eps).log() - (ours + eps).log()
-    return ((theirs - ours) * difference).sum(dim=1).mean() / 2
+    mean = ((theirs - ours) * difference).sum(dim=1).mean() / 2
+    return mean * logits.shape[1] if by_classes else mean
 
 
 def cosine_distance(features: Tensor, target: Tensor) -> Tensor:
@@ -53,23 +57,27 @@ class DMLLoss(nn.Module):
 
     Args:
         act: softmax, what is put over the logits; there is no other.
+        sum_across_class_dim: as many times more as there are classes, as in the old stack, which took a sum over the
+            classes where a factor for their mean was already there.
         eps: added within the logarithms.
 
     Raises:
         ValueError: for another ``act``.
     """
 
-    def __init__(self, act: str = "softmax", eps: float = 1e-12) -> None:
+    def __init__(self, act: str = "softmax", sum_across_class_dim: bool = False, eps: float = 1e-12) -> None:
         super().__init__()
         if act != "softmax":
             raise ValueError(f"act of DMLLoss is {act!r}; it must be softmax")
         self.eps = eps
+        self.by_classes = sum_across_class_dim
 
     def forward(self, outputs: Nested, labels: Tensor) -> Tensor:
         """``outputs``: logits of at least two networks; labels are not read."""
         names = list(outputs)
         pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-        return _over_pairs(pairs, outputs, "logits", lambda ours, theirs: mutual_divergence(ours, theirs, self.eps))
+        distance = partial(mutual_divergence, eps=self.eps, by_classes=self.by_classes)
+        return _over_pairs(pairs, outputs, "logits", distance)
 
 
 @LOSSES.register()
@@ -101,22 +109,31 @@ class DistillationDMLLoss(nn.Module):
     Args:
         model_name_pairs: pairs of names.
         act: softmax; there is no other.
+        sum_across_class_dim: as of ``DMLLoss``.
         key: the output that holds the logits.
 
     Raises:
         ValueError: for another ``act``.
     """
 
-    def __init__(self, model_name_pairs: Pairs, act: str = "softmax", key: str = "logits") -> None:
+    def __init__(
+        self,
+        model_name_pairs: Pairs,
+        act: str = "softmax",
+        sum_across_class_dim: bool = False,
+        key: str = "logits",
+    ) -> None:
         super().__init__()
         if act != "softmax":
             raise ValueError(f"act of DistillationDMLLoss is {act!r}; it must be softmax")
         self.pairs = model_name_pairs
         self.key = key
+        self.by_classes = sum_across_class_dim
 
     def forward(self, outputs: Nested, labels: Tensor) -> Tensor:
         """``outputs`` by network; labels are not read."""
-        return _over_pairs(self.pairs, outputs, self.key, mutual_divergence)
+        distance = partial(mutual_divergence, by_classes=self.by_classes)
+        return _over_pairs(self.pairs, outputs, self.key, distance)
 
 
 @LOSSES.register()

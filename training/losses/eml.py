@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.losses.base import FeatureLoss
-from training.losses.pairs import mean_or_zero, pair_masks, squared_distances
+from training.losses.pairs import classes_by_place, mean_or_zero, pair_masks, squared_distances
 from training.losses.registry import LOSSES
 
 
@@ -16,13 +16,15 @@ class EmlLoss(FeatureLoss):
     positives and n that of exp(-d) over the negatives of a row; d: squared distance of the features as they are.
 
     Counted in logarithms, so that no distance overflows; the old stack goes over to the logarithmic form where the
-    greatest positive exceeds the least negative distance by 20. ``batch_size`` and ``samples_each_class`` are read
-    from old files and not needed.
+    greatest positive exceeds the least negative distance by 20.
 
     Source: PaddleCV metric_learning (2018), EmlLoss.
 
     Args:
+        batch_size: read from old files, not needed.
+        samples_each_class: needed with ``by_place`` alone.
         beta: weight of p n.
+        by_place: groups of ``samples_each_class`` rows are the classes, as in the old stack; labels are not read.
     """
 
     def __init__(
@@ -30,12 +32,16 @@ class EmlLoss(FeatureLoss):
         batch_size: int | None = None,
         samples_each_class: int | None = None,
         beta: float = 1e5,
+        by_place: bool = False,
         feature_from: str = "features",
     ) -> None:
         super().__init__(feature_from)
         self.beta = beta
+        self.by_place, self.each = by_place, samples_each_class
 
     def compute(self, features: Tensor, labels: Tensor) -> Tensor:
+        if self.by_place:
+            labels = classes_by_place(len(labels), self.each, "EmlLoss", labels.device)
         distances = squared_distances(features, features)
         positive, negative = pair_masks(labels)
         rows = positive.any(dim=1) & negative.any(dim=1)

@@ -15,6 +15,12 @@ class CrossBatchMemory(nn.Module):
     """The newest ``size`` features and labels, a ring buffer. All of its state is in buffers, thus saved and restored.
 
     Source: Wang et al., "Cross-batch memory for embedding learning", CVPR 2020, section 3.2.
+
+    Args:
+        start_iter: so many training batches pass before the first one is remembered.
+        upstream: as in the old stack: a batch that does not fit behind the last one overwrites the newest rows, and the
+            next one begins at the first; all rows are there while the last label is not 0, else those before the next
+            place, which ``added`` then is.
     """
 
     features: Tensor
@@ -22,10 +28,10 @@ class CrossBatchMemory(nn.Module):
     added: Tensor
     batches: Tensor
 
-    def __init__(self, size: int, dim: int, start_iter: int) -> None:
-        """``start_iter``: so many training batches pass before the first one is remembered."""
+    def __init__(self, size: int, dim: int, start_iter: int, upstream: bool = False) -> None:
         super().__init__()
         self.start_iter = start_iter
+        self.upstream = upstream
         self.register_buffer("features", torch.zeros(size, dim))
         self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("added", torch.zeros((), dtype=torch.int64))
@@ -57,7 +63,9 @@ class CrossBatchMemory(nn.Module):
         if int(self.batches) <= self.start_iter:
             return None
         places = self._add(features, labels)
-        count = min(int(self.added), len(self.labels))
+        count = self._count()
+        if count == 0:
+            return None
         same = labels[:, None] == self.labels[None, :count]
         own = places[:, None] == torch.arange(count, device=places.device)[None, :]
         return self.features[:count].to(features.dtype), same & ~own, ~same
@@ -67,8 +75,16 @@ class CrossBatchMemory(nn.Module):
         size = len(self.labels)
         if len(labels) > size:
             raise ValueError(f"a batch of {len(labels)} does not fit into a memory of {size}; raise xbm_size")
-        places = (self.added + torch.arange(len(labels), device=self.labels.device)) % size
+        fits = int(self.added) + len(labels) <= size
+        first = self.added if fits or not self.upstream else size - len(labels)
+        places = (first + torch.arange(len(labels), device=self.labels.device)) % size
         self.features[places] = features.detach().to(self.features.dtype)
         self.labels[places] = labels
-        self.added += len(labels)
+        self.added += len(labels) if fits or not self.upstream else -int(self.added)
         return places
+
+    def _count(self) -> int:
+        """How many rows are there."""
+        if self.upstream:
+            return len(self.labels) if int(self.labels[-1]) != 0 else int(self.added)
+        return min(int(self.added), len(self.labels))

@@ -14,22 +14,30 @@ class NpairsLoss(FeatureLoss):
     ``reg_lambda`` / 2 x mean squared length of the paired features.
 
     The pictures of a class are paired in the order of the batch: first with second, third with fourth; a last one
-    alone is left out. Positives of other pairs of the anchor's class do not count as negatives, as they did in the
-    old stack (which had one pair of each class in a batch).
+    alone is left out. Positives of other pairs of the anchor's class do not count as negatives.
 
     Source: Sohn, "Improved deep metric learning with multi-class N-pair loss objective", NIPS 2016, equations 7 and 10.
+
+    Args:
+        reg_lambda: weight of the lengths.
+        same_class_negatives: they do count, as in the old stack; it matters where a batch has several pairs of a class.
     """
 
-    def __init__(self, reg_lambda: float = 0.01, feature_from: str = "features") -> None:
+    def __init__(
+        self, reg_lambda: float = 0.01, same_class_negatives: bool = False, feature_from: str = "features"
+    ) -> None:
         super().__init__(feature_from)
         self.reg_lambda = reg_lambda
+        self.same_class_negatives = same_class_negatives
 
     def compute(self, features: Tensor, labels: Tensor) -> Tensor:
         first, second = _pairs_in_order(labels)
         anchors, positives = features[first], features[second]
-        itself = torch.eye(len(first), dtype=torch.bool, device=labels.device)
-        alike = (labels[first][:, None] == labels[second][None, :]) & ~itself
-        logits = (anchors @ positives.T).masked_fill(alike, float("-inf"))
+        logits = anchors @ positives.T
+        if not self.same_class_negatives:
+            itself = torch.eye(len(first), dtype=torch.bool, device=labels.device)
+            alike = (labels[first][:, None] == labels[second][None, :]) & ~itself
+            logits = logits.masked_fill(alike, float("-inf"))
         entropy = mean_or_zero(logits.logsumexp(dim=1) - logits.diagonal())
         lengths = torch.cat([anchors, positives]).square().sum(dim=1)
         return entropy + 0.5 * self.reg_lambda * mean_or_zero(lengths)

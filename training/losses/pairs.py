@@ -17,6 +17,17 @@ def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
     return same & ~itself, ~same
 
 
+def classes_by_place(count: int, each: int | None, loss: str, device: torch.device) -> Tensor:
+    """Class numbers ``(count,)`` of rows that come in groups of ``each``: 0, …, 0, 1, …, 1, 2, ….
+
+    Raises:
+        ValueError: naming the loss, if ``each`` is not given or positive.
+    """
+    if each is None or each < 1:
+        raise ValueError(f"{loss}: by_place needs samples_each_class, how many rows of a class stand side by side")
+    return torch.arange(count, device=device) // each
+
+
 def mean_or_zero(values: Tensor) -> Tensor:
     """The mean; of nothing, 0 that still belongs to the graph."""
     return values.sum() / max(1, values.numel())

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.losses.base import FeatureLoss
-from training.losses.pairs import mean_or_zero
+from training.losses.pairs import classes_by_place, mean_or_zero
 from training.losses.registry import LOSSES
 from training.numerics import unit
 
@@ -55,8 +55,11 @@ class TripletLossV2(_BatchHard):
 class TriHardLoss(_BatchHard):
     """Batch-hard triplets on squared distances of unit features.
 
-    ``batch_size`` and ``samples_each_class`` are read from old files and not needed: labels say what is alike, where
-    the old stack took consecutive rows.
+    Args:
+        margin: squared distance.
+        batch_size: read from old files, not needed.
+        samples_each_class: needed with ``by_place`` alone.
+        by_place: groups of ``samples_each_class`` rows are the classes, as in the old stack; labels are not read.
     """
 
     def __init__(
@@ -64,9 +67,16 @@ class TriHardLoss(_BatchHard):
         margin: float = 0.1,
         batch_size: int | None = None,
         samples_each_class: int | None = None,
+        by_place: bool = False,
         feature_from: str = "features",
     ) -> None:
         super().__init__(margin, True, 2, feature_from)
+        self.by_place, self.each = by_place, samples_each_class
+
+    def compute(self, features: Tensor, labels: Tensor) -> Tensor:
+        if self.by_place:
+            labels = classes_by_place(len(labels), self.each, "TriHardLoss", labels.device)
+        return super().compute(features, labels)
 
 
 @LOSSES.register()

@@ -94,3 +94,19 @@ def test_the_memory_part_is_the_loss_of_batch_against_memory() -> None:
     second = loss({"features": features}, labels)
     assert first.item() == pytest.approx(3 * once.item(), rel=1e-5)
     assert second.item() == pytest.approx(once.item() * (1 + 2 * 2), rel=1e-5)
+
+
+def test_the_old_memory_overwrites_its_newest_rows_and_begins_anew() -> None:
+    memory = CrossBatchMemory(size=7, dim=2, start_iter=0, upstream=True)
+    counts = []
+    for start in (1, 4, 7, 10, 13):  # labels 1, 2, 0 in every batch
+        extra = memory.extra_pairs(*batch(start, 3))
+        counts.append(0 if extra is None else len(extra[0]))
+    assert memory.features[:, 0].int().tolist() == [10, 11, 12, 13, 14, 15, 9]
+    # Full with the third batch, whose last label is 0: the old memory took itself for empty, then for begun anew.
+    assert counts == [3, 6, 0, 3, 6]
+    memory = CrossBatchMemory(size=7, dim=2, start_iter=0, upstream=True)
+    for start in (0, 3, 5):  # the third batch ends with label 1
+        extra = memory.extra_pairs(*batch(start, 3))
+    assert extra is not None
+    assert extra[0][:, 0].int().tolist() == [0, 1, 2, 3, 5, 6, 7]

@@ -10,11 +10,15 @@ from training.losses import (
     CELoss,
     CenterLoss,
     DistillationDistanceLoss,
+    DistillationDMLLoss,
     DMLLoss,
     DSHSDLoss,
+    EmlLoss,
+    MSMLoss,
     MultiSimilarity,
     NpairsLoss,
     SupConLoss,
+    TriHardLoss,
     TripletAngularMarginLoss,
     TripletLoss2018,
     supervised_contrastive,
@@ -92,6 +96,32 @@ def test_pairs_of_a_class_are_made_in_the_order_of_the_batch() -> None:
 
 def test_two_pairs_of_one_class_are_no_negatives_of_each_other() -> None:
     assert NpairsLoss(0.0)({"features": random(4, 3)}, torch.zeros(4, dtype=torch.int64)).item() == 0
+
+
+def test_two_pairs_of_one_class_are_negatives_where_old_results_need_it() -> None:
+    features = random(4, 3)
+    loss = NpairsLoss(0.0, same_class_negatives=True)
+    expected = F.cross_entropy(features[::2] @ features[1::2].T, torch.arange(2))
+    assert loss({"features": features}, torch.zeros(4, dtype=torch.int64)).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("build", [TriHardLoss, MSMLoss, EmlLoss])
+def test_groups_of_rows_are_the_classes_where_old_results_need_it(build) -> None:
+    outputs, labels = {"features": random(7, 4)}, torch.tensor([3, 1, 3, 1, 0, 0, 2])
+    placed = build(samples_each_class=3, by_place=True)(outputs, labels)
+    assert placed.item() == pytest.approx(build()(outputs, torch.tensor([0, 0, 0, 1, 1, 1, 2])).item())
+    assert placed.item() != pytest.approx(build()(outputs, labels).item())
+    with pytest.raises(ValueError, match=f"{build.__name__}: by_place needs samples_each_class"):
+        build(by_place=True)(outputs, labels)
+
+
+def test_the_divergence_may_be_summed_over_the_classes_as_it_was() -> None:
+    outputs = {"A": {"logits": random(5, 6)}, "B": {"logits": random(5, 6, 1)}}
+    labels = torch.zeros(5, dtype=torch.int64)
+    plain = DMLLoss()(outputs, labels).item()
+    assert DMLLoss(sum_across_class_dim=True)(outputs, labels).item() == pytest.approx(6 * plain)
+    pairs = DistillationDMLLoss([["A", "B"]], sum_across_class_dim=True)
+    assert pairs(outputs, labels).item() == pytest.approx(6 * plain)
 
 
 def test_base_temperature_scales_the_contrastive_loss() -> None:

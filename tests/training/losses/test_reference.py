@@ -99,8 +99,8 @@ def test_the_true_hinge_of_the_angular_loss(batch: str) -> None:
     close(features.grad, stored["grad_features"], 1e-3)
 
 
-def memory_loss(file: str) -> nn.Module:
-    sizes = {"start_iter": 1, "xbm_size": 30, "xbm_weight": 1.0}
+def memory_loss(file: str, upstream: bool = False) -> nn.Module:
+    sizes = {"start_iter": 1, "xbm_size": 30, "xbm_weight": 1.0, "upstream_memory": upstream}
     if file == "tam_xbm":
         return LOSSES.build({"name": "TripletAngularMarginLoss_XBM", **sizes, **V2, "feat_dim": 8})
     return LOSSES.build({"name": "ContrastiveLoss_XBM", **sizes, "embedding_size": 8})
@@ -112,6 +112,20 @@ def test_losses_with_a_memory(file: str) -> None:
     stored = recmodel_arrays(f"loss_{file}")
     loss = memory_loss(file)
     for step in range(3):
+        features = stored[f"features_{step}"].requires_grad_()
+        value = loss({"features": features}, stored[f"label_{step}"])
+        close(value, stored[f"loss_{step}"], 1e-4)
+        value.backward()
+        assert features.grad is not None
+        close(features.grad, stored[f"grad_features_{step}"], 1e-3)
+        close(loss.memory.features, stored[f"bank_feats_{step}"], 1e-4)
+        assert int(loss.memory.added) == int(stored[f"bank_ptr_{step}"])
+
+
+@pytest.mark.parametrize("file", ["tam_xbm", "contrastive_xbm"])
+def test_losses_with_the_old_memory_when_it_is_full_too(file: str) -> None:
+    stored, loss = recmodel_arrays(f"loss_{file}"), memory_loss(file, upstream=True)
+    for step in range(4):
         features = stored[f"features_{step}"].requires_grad_()
         value = loss({"features": features}, stored[f"label_{step}"])
         close(value, stored[f"loss_{step}"], 1e-4)
