@@ -1,6 +1,7 @@
 """Commands that measure networks and bundles on any pictures."""
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from training.data.labels import read_classes
 from training.engine.checkpoint import WEIGHTS
 from training.evaluation.cli_shipped import app as shipped
 from training.evaluation.embed import Embedder, bundle_embedder, network_embedder
+from training.evaluation.infer import embedded
 from training.evaluation.infer import infer as embed_folder
 from training.evaluation.metrics import figure_names
 from training.evaluation.protocol import RetrievalProtocol
@@ -43,6 +45,7 @@ from training.recmodel.session import CLASSES, load_run, run_checkpoint
 app = typer.Typer()
 app.add_typer(shipped)
 console = Console()
+messages = Console(stderr=True)
 
 ALL_FIGURES = tuple(figure_names((1, 5, 10)))
 BundleOrNone = Annotated[Path | None, typer.Option(help="Bundle folder.")]
@@ -123,6 +126,7 @@ def infer(
     bundle: BundleOrNone = None,
     run: RunOrNone = None,
     variant: VariantOption = MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each one too, as a line: path, embedding.")] = False,
     threads: ThreadsOption = 1,
 ) -> None:
     """Write the embeddings of a folder of pictures; what was cut off goes on.
@@ -131,13 +135,16 @@ def infer(
     """
     torch.set_num_threads(threads)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with sentences(), Progress(*columns, console=console) as bar:
+    with sentences(), Progress(*columns, console=messages) as bar:
         task = bar.add_task("pictures", total=None)
         model = _model(bundle, run, variant)
         done = embed_folder(
             model.embed, model.fingerprint, images, out, lambda n, m: bar.update(task, completed=n, total=m)
         )
-    console.print(f"{out}: {done[0]} embedded, {done[1]} unreadable", soft_wrap=True)
+    messages.print(f"{out}: {done[0]} embedded, {done[1]} unreadable", soft_wrap=True)
+    if as_json:
+        for path, vector in embedded(out):
+            typer.echo(json.dumps({"path": path, "embedding": [round(float(value), 6) for value in vector]}))
 
 
 @dataclass(frozen=True)

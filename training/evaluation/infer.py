@@ -3,10 +3,11 @@
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from training.data.pictures import PICTURE_SUFFIXES, Picture
@@ -59,6 +60,15 @@ def infer(
             _embed_part(embed, paths[start : start + PORTION], start, part)
         progress(min(start + PORTION, len(paths)), len(paths))
     return _join(out, folder, paths)
+
+
+def embedded(out: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Path and embedding ``(dim,)`` of every picture that ``infer`` embedded into ``out``."""
+    with np.load(out / VECTORS, allow_pickle=False) as archive:
+        vectors = archive["embeddings"]
+    with (out / PATHS).open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield row["path"], vectors[int(row["row"])]
 
 
 def _claim(out: Path, fingerprint: str, names: Sequence[str]) -> None:

@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_readable_pictures_are_embedded_and_the_others_named(bundle: Path, pictu
         assert archive["embeddings"].shape == (5, DIM)
         np.testing.assert_allclose(archive["embeddings"], expected, atol=1e-6)
     assert [row["path"] for row in rows(tmp_path / "out/unreadable.csv")] == ["broken.jpg"]
+
+
+def test_json_prints_a_line_for_each_picture_and_nothing_else(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    command = ["infer", "--bundle", str(bundle), "--images", str(pictures), "--out", str(tmp_path / "out"), "--json"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["path"] for line in lines] == [row["path"] for row in rows(tmp_path / "out/pictures.csv")]
+    with np.load(tmp_path / "out/embeddings.npz", allow_pickle=False) as archive:
+        np.testing.assert_allclose([line["embedding"] for line in lines], archive["embeddings"], atol=1e-6)
+    assert "5 embedded" in result.stderr
 
 
 def test_what_was_cut_off_goes_on_where_it_was(
