@@ -17,6 +17,7 @@ from training.importers.state import torch_state
 
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "KENSPECKLE_WEIGHTS"
+PUBLISHED = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/legendary_models"
 LEAST_SHARE = 0.5
 # Networks that start from another one's ImageNet weights.
 PARENTS = {
@@ -95,8 +96,8 @@ def find_weights(name: str, pretrained: bool | str, use_ssld: bool = False) -> P
     for file in wanted:
         if (folder / file).is_file():
             return folder / file
+    origin = pretrained if isinstance(pretrained, str) else f"{PUBLISHED}/{wanted[0]}"
     raise FileNotFoundError(
-        f"no weights for {name}: put {' or '.join(wanted)} into {folder} (or the folder of {FOLDER_VARIABLE});"
-        " docs/training/models.md says where they are had. To start from random weights, set"
-        " Arch.Backbone.pretrained to False"
+        f"no weights for {name}: download {origin} into {folder} (or the folder that {FOLDER_VARIABLE} names). To start"
+        " from random weights: -o Arch.Backbone.pretrained=False"
     )
