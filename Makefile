@@ -75,12 +75,12 @@ models: $(VENV)/.test  ## train, export and evaluate the shipped models anew (ne
 	  --out models/extractor --version 0.2.0
 	$(BIN)/python -m training picodet --out runs/detector
 	$(BIN)/python -m training export-picodet --run runs/detector --out models/detector
-	$(MAKE) eval-models
+	$(MAKE) eval-models WRITE=1
 
-eval-models: $(VENV)/.test  ## reproduce the models' figures (needs the data sets)
-	$(BIN)/python -m training eval-extractor --bundle models/extractor
-	$(BIN)/python -m training eval-decisions --bundle models/extractor
-	$(BIN)/python -m training eval-picodet --bundle models/detector
+eval-models: $(VENV)/.test  ## reproduce the models' figures (needs the data sets; WRITE=1: write them into the bundles)
+	$(BIN)/python -m training eval-extractor --bundle models/extractor $(if $(WRITE),--write)
+	$(BIN)/python -m training eval-decisions --bundle models/extractor $(if $(WRITE),--write)
+	$(BIN)/python -m training eval-picodet --bundle models/detector $(if $(WRITE),--write)
 
 e2e-compose: $(VENV)/.serve  ## build the images, bring docker-compose.yml up, enrol and recognise through it, take it down
 	$(BIN)/python -m tests.deploy.run_compose
