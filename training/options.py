@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,18 @@ OthersOption = Annotated[
     Path | None, typer.Option(help="With --data: pictures of other things, in the same form, for retention and cohort.")
 ]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of PyTorch.")]
+
+
+def command_line(name: str, **options: object) -> str:
+    """The command with these options as one would type it, without those that are None, False or empty."""
+    parts = ["python -m training", name]
+    for key, value in options.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is True:
+                parts.append(f"--{key}")
+            elif one is not None and one is not False:
+                parts.append(f"--{key} {shlex.quote(str(one))}")
+    return " ".join(parts)
 
 
 def config_file(written: str) -> Path:

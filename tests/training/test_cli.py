@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from tests.training.pictures import draw_folder
 from training.cli import app
+from training.options import command_line
 
 
 def test_every_command_is_listed_and_gives_an_example() -> None:
@@ -40,3 +41,9 @@ def test_without_the_shared_data_the_place_is_named(tmp_path: Path, monkeypatch:
     result = CliRunner().invoke(app, ["closed-form", "--out", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "KENSPECKLE_SHARED" in result.output
+
+
+def test_a_command_is_written_as_one_would_type_it() -> None:
+    options = {"run": Path("my runs/a"), "mix": None, "peer": ["x", "y"], "int8": True, "fp16": False, "seed": 0}
+    expected = "python -m training export --run 'my runs/a' --peer x --peer y --int8 --seed 0"
+    assert command_line("export", **options) == expected

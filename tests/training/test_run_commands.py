@@ -87,6 +87,10 @@ def test_export_makes_a_bundle_of_a_run_or_of_a_configuration(tmp_path: Path) ->
     run_command("export", "-c", "tiny.yaml", "-o", weights, "--out", str(tmp_path / "two"), *sources)
     one, two = read_bundle(tmp_path / "one"), read_bundle(tmp_path / "two")
     verify_bundle(one, variant="model.int8.onnx")
+    measured = one.card.models["model.int8.onnx"].measured[0].command
+    assert (
+        measured == f"python -m training export --run run --data pictures --others others --out {tmp_path}/one --int8"
+    )
     assert one.contents["model.onnx"] == two.contents["model.onnx"]
     assert (one.card.input.width, one.card.output.model_dump()["dim"]) == (32, 8)
     assert b"PPLCNet_x0_25" in one.contents["recipe.yaml"]

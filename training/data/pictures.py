@@ -46,8 +46,10 @@ def folder_pictures(folder: Path) -> list[Picture]:
     """Read a folder of folders: every sub-folder is a label, every picture file below it one of its pictures.
 
     Raises:
-        ValueError: if there is no picture in any sub-folder.
+        ValueError: if there is no such folder, or no picture in any sub-folder.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder (wanted FOLDER/label/picture.jpg)")
     pictures = [
         Picture(path, label.name)
         for label in sorted(p for p in folder.iterdir() if p.is_dir())

@@ -19,6 +19,7 @@ from training.options import (
     OthersOption,
     OverrideOption,
     ThreadsOption,
+    command_line,
     sources_of,
 )
 from training.recmodel.cli_train import read_config, sentences
@@ -69,19 +70,20 @@ def export(
         if not tuned and (mix is not None or peer):
             raise ValueError("--mix and --peer are for runs of tune, which know what they started from and left out")
         left_out = classes_by_use(run) if run is not None and data is None and others is None else None
+        given = {"run": run, "config": config, "override": override, "data": data, "others": others, "mix": mix}
+        command = command_line("export", **given, peer=peer, out=out, fp16=fp16, int8=int8)
         if run is not None and left_out is not None:
-            report(left_out_bundle(run, left_out, out, name, version, chosen))
+            report(left_out_bundle(run, left_out, out, name, version, command, chosen))
             return
         fold = recipe_of(run).unseen_fold if run is not None and tuned else 0
         sources = sources_of(data, others, fold)
         if run is not None and tuned:
-            bundle = make_bundle(run, sources, out, name, version, mix, chosen, peer or [])
+            bundle = make_bundle(run, sources, out, name, version, command, mix, chosen, peer or [])
         elif run is not None:
-            bundle = bundle_of_run(run, sources, out, name, version, chosen)
+            bundle = bundle_of_run(run, sources, out, name, version, command, chosen)
         else:
             settings = read_config(config, override or [])
             trained = trained_of(restored(settings), settings, name, version)
-            command = " ".join([f"python -m training export -c {config} --out {out}", *(f"--{one}" for one in chosen)])
             bundle = make_extractor(trained, sources, out, command, chosen)
     report(bundle)
 
@@ -103,8 +105,8 @@ def variants(
         chosen = precisions(fp16, int8)
         if not chosen:
             raise ValueError("give --fp16, --int8 or both")
-        flags = " ".join(f"--{one}" for one in chosen)
-        command = f"python -m training variants --bundle {bundle} --out {out} {flags}"
+        given = {"data": data, "others": others, "out": out, "fp16": fp16, "int8": int8}
+        command = command_line("variants", bundle=bundle, **given)
         try:
             report(add_variants(read_bundle(bundle), sources_of(data, others), out, command, chosen))
         except BundleError as error:

@@ -73,6 +73,7 @@ def make_bundle(
     out: Path,
     name: str,
     version: str,
+    command: str,
     mix: float | None = None,
     variants: Sequence[Precision] = (),
     peers: Sequence[Path] = (),
@@ -80,6 +81,7 @@ def make_bundle(
     """Export a run as a bundle in ``out`` and verify it.
 
     Args:
+        command: that makes it.
         mix: share of the tuned weights; the recipe's if None.
         variants: smaller forms to make and to measure.
         peers: runs of the same recipe on the shared data, each with another fold held out: the calibrator is fitted on
@@ -98,12 +100,11 @@ def make_bundle(
         recipe=recipe.model_dump(),
         seeds=[recipe.seed],
     )
-    command = " ".join([f"python -m training export --run {run} --out {out}", *(f"--peer {one}" for one in peers)])
     return make_extractor(
         trained,
         calibrated_on_peers(sources) if peers else sources,
         out,
-        " ".join([command, *(f"--variant {one}" for one in variants)]),
+        command,
         variants,
         [peer_of(one, shared_data()) for one in peers],
     )

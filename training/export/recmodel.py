@@ -60,9 +60,9 @@ def trained_of(model: RecModel | DistillationModel, config: Config, name: str, v
 
 
 def bundle_of_run(
-    run: Path, sources: Sources, out: Path, name: str, version: str, variants: Sequence[Precision] = ()
+    run: Path, sources: Sources, out: Path, name: str, version: str, command: str, variants: Sequence[Precision] = ()
 ) -> Bundle:
-    """Export the best checkpoint of a run of ``train`` as a bundle in ``out`` and verify it.
+    """Export the best checkpoint of a run of ``train`` as a bundle in ``out`` by ``command``, and verify it.
 
     Raises:
         FileNotFoundError: if the run has no checkpoint.
@@ -70,12 +70,17 @@ def bundle_of_run(
     """
     config = config_of_run(run)
     trained = trained_of(restored(config), config, name, version)
-    command = " ".join([f"python -m training export --run {run} --out {out}", *(f"--{one}" for one in variants)])
     return make_extractor(trained, sources, out, command, variants)
 
 
 def left_out_bundle(
-    run: Path, parts: ClassesByUse, out: Path, name: str, version: str, variants: Sequence[Precision] = ()
+    run: Path,
+    parts: ClassesByUse,
+    out: Path,
+    name: str,
+    version: str,
+    command: str,
+    variants: Sequence[Precision] = (),
 ) -> Bundle:
     """``bundle_of_run`` of a run of ``train --data`` that left classes out, which also measure it.
 
@@ -84,12 +89,11 @@ def left_out_bundle(
     """
     root = Path(config_of_run(run).DataLoader.Train.dataset["image_root"])
     sources = left_out_sources(parts, root.name)
-    bundle = bundle_of_run(run, sources, out, name, version, variants)
+    bundle = bundle_of_run(run, sources, out, name, version, command, variants)
     (used,), embed = sources.calibration, bundle_embedder(bundle)
     queries = embed(used.queries)
     figures = figures_of_queries(queries, embed(used.references))
     data = f"{len(queries)} pictures of {len(set(queries.labels.tolist()))} classes that trained nothing"
-    command = f"python -m training export --run {run} --out {out}"
     measured = [
         measurement(f"this bundle: {figure}", data, figures[:, column], queries.photos, command)
         for column, figure in enumerate(FIGURES)

@@ -13,7 +13,15 @@ from training.export.cli import Fp16Option, Int8Option, precisions, report
 from training.export.extractor import Trained, make_extractor
 from training.export.recmodel import trained_of
 from training.importers.networks import import_recmodel, imported_arch
-from training.options import BundleOption, DataOption, OthersOption, ThreadsOption, config_file, sources_of
+from training.options import (
+    BundleOption,
+    DataOption,
+    OthersOption,
+    ThreadsOption,
+    command_line,
+    config_file,
+    sources_of,
+)
 from training.recmodel.build import arch_section
 
 TERMS = "What the imported weights were trained on, and under what terms, is for whoever imports them to say."
@@ -44,7 +52,8 @@ def import_paddle(
     -c GeneralRecognitionV2/GeneralRecognitionV2_PPLCNetV2_base --data shop --others anything --out bundles/shitu
     """
     torch.set_num_threads(threads)
-    command = f"python -m training import-paddle {weights} -c {config} --out {out}"
+    given = {"config": config, "data": data, "others": others, "out": out, "fp16": fp16, "int8": int8}
+    command = command_line(f"import-paddle {weights}", **given)
     try:
         trained = imported(weights, load_config(config)[0], name, version)
         bundle = make_extractor(trained, sources_of(data, others), out, command, precisions(fp16, int8))

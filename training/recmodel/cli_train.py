@@ -20,7 +20,7 @@ from training.engine.parallel import is_first
 from training.engine.task import MODEL, Position
 from training.export.recmodel import bundle_of_run, left_out_bundle
 from training.export.sources import Sources, folder_sources
-from training.options import ConfigOption, OverrideOption, ThreadsOption
+from training.options import ConfigOption, OverrideOption, ThreadsOption, command_line
 from training.recmodel.build import build_task
 from training.recmodel.folder import classes_by_use, folder_config
 from training.recmodel.session import train_config
@@ -87,19 +87,21 @@ def train(
         else:
             with reported(checked.Global.epochs) as report:
                 progress = train_config(checked, report)
-            finish(checked.Global.output_dir, progress, sources, data)
+            finish(checked.Global.output_dir, progress, sources, data, others)
 
 
-def finish(run: Path, progress: Progress, sources: Sources | None, data: Path | None) -> None:
+def finish(run: Path, progress: Progress, sources: Sources | None, data: Path | None, others: Path | None) -> None:
     """Say what was made; make the bundle of a folder if there are pictures for its cohort."""
     if not is_first():
         return
     console.print(f"{progress.epoch} epochs, {progress.step} steps; run: {run}", soft_wrap=True)
-    left_out = classes_by_use(run) if data is not None else None
+    left_out, out = classes_by_use(run) if data is not None else None, run / BUNDLE
     if sources is not None:
-        bundle = bundle_of_run(run, sources, run / BUNDLE, run.name, FIRST_VERSION)
+        command = command_line("export", run=run, data=data, others=others, out=out)
+        bundle = bundle_of_run(run, sources, out, run.name, FIRST_VERSION, command)
     elif left_out is not None:
-        bundle = left_out_bundle(run, left_out, run / BUNDLE, run.name, FIRST_VERSION)
+        command = command_line("export", run=run, out=out)
+        bundle = left_out_bundle(run, left_out, out, run.name, FIRST_VERSION, command)
         figures = "  ".join(f"{one.metric.split(': ')[1]} {one.value:.3f}" for one in bundle.card.evaluation)
         console.print(f"on {bundle.card.evaluation[0].data}: {figures}", soft_wrap=True, highlight=False)
     else:

@@ -21,6 +21,8 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "label").mkdir()
     with pytest.raises(ValueError, match="no pictures"):
         folder_pictures(tmp_path)
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        folder_pictures(tmp_path / "nowhere")
 
 
 def write_grocery(root: Path) -> None:

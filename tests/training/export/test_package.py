@@ -29,7 +29,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw_folder(root / "things", 4, 4, seed=0, side=40), draw_folder(root / "others", 4, 4, seed=1, side=40)
     )
     begin(sources.labelled, RECIPE, open_run(root / "run", RECIPE).folder)
-    make_bundle(root / "run", sources, root / "bundle", "toy", "1.2.3")
+    make_bundle(root / "run", sources, root / "bundle", "toy", "1.2.3", "command")
     return root
 
 
