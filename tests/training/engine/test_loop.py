@@ -176,6 +176,26 @@ def test_mixed_precision_trains_about_the_same(precision: str) -> None:
         torch.testing.assert_close(left, right, rtol=0.1, atol=0.05)
 
 
+def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_scale_halved() -> None:
+    task = Toy(plain=True, optimiser={"name": "SGD", "lr": 0.1})
+    start = make_network(plain=True).state_dict()
+    trainer = Trainer(task, settings(precision="fp16", loss_scale=2.0**20))
+    scales, moved, step = [], [], trainer._step
+
+    def watched(group):
+        step(group)
+        scales.append(trainer._scaler.get_scale())
+        moved.append(not same(task.modules["model"].state_dict(), start))
+
+    trainer._step = watched
+    trainer.train()
+    fitting = moved.index(True)
+    assert 0 < fitting < len(moved)
+    assert scales[:fitting] == [2.0 ** (19 - number) for number in range(fitting)]
+    assert scales[fitting:] == [scales[fitting - 1]] * (len(scales) - fitting)
+    assert all(torch.isfinite(value).all() for value in task.modules["model"].state_dict().values())
+
+
 def test_the_switches_of_memory_format_and_compiler_reach_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)

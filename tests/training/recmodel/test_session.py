@@ -165,6 +165,15 @@ def test_mixed_precision_follows_the_section():
     assert loop_settings(config("AMP.use_amp=False")).precision == "fp32"
 
 
+def test_mixed_precision_trains_a_whole_network():
+    losses = []
+    chosen = config("Global.eval_during_train=False", "Global.epochs=6", "AMP.dtype=bfloat16")
+    train_config(chosen, lambda kind, record: losses.append(record["loss"]))
+    assert sum(losses[-8:]) < 0.7 * sum(losses[:8])  # two of six epochs each
+    weights = load_checkpoint(Path("run/latest")).weights.values()
+    assert all(value.dtype in (torch.float32, torch.int64) for value in weights)
+
+
 def test_accuracy_is_measured_where_topkacc_is_asked():
     records = []
     chosen = config("Metric.Eval.0={TopkAcc: {topk: [1, 3]}}", "Global.epochs=1")
