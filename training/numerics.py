@@ -8,7 +8,7 @@ from torch import Tensor
 
 def unit(vectors: Tensor) -> Tensor:
     """Rows ``(N, D)`` at length 1. A zero row stays zero, with the gradient it would have unscaled."""
-    lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return vectors / lengths.masked_fill(lengths == 0, 1)
 
 

@@ -25,4 +25,4 @@ def packed_bits(features: NDArray[np.floating], method: Binarisation) -> NDArray
 def hamming_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of different bits ``(N, M)`` of packed bits ``(N, bytes)`` and ``(M, bytes)``."""
     counts: NDArray[Any] = np.bitwise_count(first[:, None] ^ second[None])
-    return counts.sum(axis=2, dtype=np.int64)
+    return np.asarray(counts.sum(axis=2), np.int64)

@@ -49,7 +49,7 @@ def draw_map(pool: Pool, path: Path, title: str) -> None:
     for rank, index in enumerate(np.argsort(-counts, kind="stable")):
         own = places[shown.labels == names[index]]
         colour = colours[rank % len(colours)] if rank < NAMED_LABELS else "lightgrey"
-        axes.scatter(*own.T, s=size, color=colour, linewidths=0)
+        axes.scatter(own[:, 0], own[:, 1], s=size, color=colour, linewidths=0)
         if rank < NAMED_LABELS:
             axes.annotate(
                 _plain(str(names[index])), np.median(own, axis=0), fontsize=6, ha="center", va="center", alpha=0.8

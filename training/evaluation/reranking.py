@@ -38,7 +38,7 @@ def reranked_distances(
 
 def _squared_distances(first: Vectors, second: Vectors) -> Vectors:
     lengths = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1)[None]
-    return np.maximum(lengths - 2 * (first @ second.T), 0)
+    return np.asarray(np.maximum(lengths - 2 * (first @ second.T), 0))
 
 
 def _nearest(vectors: Vectors, count: int) -> tuple[Ids, Vectors]:
@@ -55,7 +55,7 @@ def _nearest(vectors: Vectors, count: int) -> tuple[Ids, Vectors]:
 def _reciprocal(neighbours: Ids, one: int, k: int) -> Ids:
     """Those among the ``k`` nearest of ``one`` that have it among their own ``k`` nearest."""
     forward = neighbours[one, : k + 1]
-    return forward[(neighbours[forward, : k + 1] == one).any(axis=1)]
+    return np.asarray(forward[(neighbours[forward, : k + 1] == one).any(axis=1)])
 
 
 def _neighbourhood(neighbours: Ids, one: int, k1: int) -> Ids:

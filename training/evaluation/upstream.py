@@ -59,7 +59,7 @@ def block_figures(hits: Hits, ks: Sequence[int]) -> Iterator[tuple[str, float]]:
     found = hits[hits.any(axis=1)]
     ranks = np.arange(1, hits.shape[1] + 1)
     for k in ks:
-        yield f"recall@{k}", _mean(found[:, :k].any(axis=1))
+        yield f"recall@{k}", _mean(np.asarray(found[:, :k].any(axis=1)))
     for k in ks:
         yield f"precision@{k}", _mean(hits[:, :k].sum(axis=1) / k)
     precision = np.cumsum(found, axis=1) / ranks

@@ -19,8 +19,9 @@ from training.data.pictures import Picture
 from training.data.select import spread
 from training.engine.run import code_revision
 from training.evaluation.calibrate import fit_calibrator
-from training.evaluation.embed import Embedder, Pool, graph_embedder
+from training.evaluation.embed import Embedder, graph_embedder
 from training.evaluation.episodes import Facts, OpenSet, draw_episodes, joined
+from training.evaluation.pool import Pool
 from training.evaluation.retrieval import draw_references, hits_at_1, measurement
 from training.export.network import Output
 from training.export.onnx_graph import agreement, export_onnx, parity, run_onnx, time_ratio

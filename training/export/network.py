@@ -46,7 +46,7 @@ class EmbeddingNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``(N, dim)`` float32 of unit length, or bits ``(N, dim / 8)`` uint8."""
-        features = self.features(images.permute(0, 3, 1, 2).float() * self.factor - self.offset)
+        features: Tensor = self.features(images.permute(0, 3, 1, 2).float() * self.factor - self.offset)
         if self._threshold is None:
             return F.normalize(features)
         octets = (features > self._threshold).float().reshape(-1, features.shape[1] // 8, 8)

@@ -17,6 +17,7 @@ from training.numerics import unit
 
 Nested = Mapping[str, Mapping[str, Tensor]]
 Pairs = Sequence[Sequence[str]]
+STUDENT_AND_TEACHER = (("Student", "Teacher"),)
 DISTANCES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": F.l1_loss,
     "l2": F.mse_loss,
@@ -166,35 +167,36 @@ class _TeacherLoss(nn.Module):
     """A distance of the student's output to the teacher's, summed over the pairs.
 
     Args:
+        distance: of student and teacher.
         model_name_pairs: student and teacher; the teacher gets no gradient.
         key: the output.
     """
 
-    distance: Callable[[Tensor, Tensor], Tensor]
-
-    def __init__(self, model_name_pairs: Pairs = (("Student", "Teacher"),), key: str = "features") -> None:
+    def __init__(self, distance: Callable[[Tensor, Tensor], Tensor], model_name_pairs: Pairs, key: str) -> None:
         super().__init__()
+        self.distance = distance
         self.pairs = model_name_pairs
         self.key = key
 
     def forward(self, outputs: Nested, labels: Tensor) -> Tensor:
         """``outputs`` by network; labels are not read."""
-        distance = type(self).distance
-        return _over_pairs(self.pairs, outputs, self.key, lambda ours, theirs: distance(ours, theirs.detach()))
+        return _over_pairs(self.pairs, outputs, self.key, lambda ours, theirs: self.distance(ours, theirs.detach()))
 
 
 @LOSSES.register()
 class DistillationCosineLoss(_TeacherLoss):
     """``cosine_distance`` of the student's features to the teacher's of the same length; see ``_TeacherLoss``."""
 
-    distance = cosine_distance
+    def __init__(self, model_name_pairs: Pairs = STUDENT_AND_TEACHER, key: str = "features") -> None:
+        super().__init__(cosine_distance, model_name_pairs, key)
 
 
 @LOSSES.register()
 class DistillationRelationalLoss(_TeacherLoss):
     """``relation_distance`` of the student's features to the teacher's of any length; see ``_TeacherLoss``."""
 
-    distance = relation_distance
+    def __init__(self, model_name_pairs: Pairs = STUDENT_AND_TEACHER, key: str = "features") -> None:
+        super().__init__(relation_distance, model_name_pairs, key)
 
 
 def _output(outputs: Nested, name: str, key: str) -> Tensor:

@@ -100,7 +100,8 @@ class DCHLoss(FeatureLoss):
         costs = same * (distances / self.gamma).log() + (1 + self.gamma / distances).log()
         weights = _even_weights(same).to(costs.dtype)
         to_ones = (1 - (vectors.abs().sum(dim=1) / bits**0.5).clamp(max=0.99)) * bits / 2
-        return (weights * costs).mean() + self.weight * (1 + to_ones / self.gamma).log().mean()
+        total: Tensor = (weights * costs).mean() + self.weight * (1 + to_ones / self.gamma).log().mean()
+        return total
 
 
 def _even_weights(same: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Drawing:
         chances = np.array([self.weights.get(picture.source, 1.0) for picture in self.pictures], np.float64)
         if chances.sum() <= 0:
             raise ValueError("weights: no picture is left; give some source a weight above 0")
-        return chances / chances.sum()
+        return np.asarray(chances / chances.sum())
 
     def order(self, epoch: int, process: int) -> NDArray[np.int64]:
         """Picture numbers ``(batches, batch)`` of an epoch for one of the processes."""

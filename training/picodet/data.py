@@ -37,12 +37,12 @@ class Picture:
     @property
     def objects(self) -> NDArray[np.float32]:
         """Boxes of the objects, without the ignored regions."""
-        return self.boxes[self.labels != IGNORED]
+        return np.asarray(self.boxes[self.labels != IGNORED])
 
     @property
     def ignored(self) -> NDArray[np.float32]:
         """Boxes of the ignored regions."""
-        return self.boxes[self.labels == IGNORED]
+        return np.asarray(self.boxes[self.labels == IGNORED])
 
 
 @dataclass(frozen=True)

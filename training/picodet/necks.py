@@ -68,7 +68,8 @@ class Pan(nn.Module):
         self.top_down = nn.ModuleList(block(2 * channels, channels, act) for _ in range(2))
         self.downsample = nn.ModuleList(down() for _ in range(2))
         self.bottom_up = nn.ModuleList(block(2 * channels, channels, act) for _ in range(2))
-        self.first_top, self.second_top = (down(), down()) if levels == 4 else (None, None)
+        self.first_top: nn.Module | None = down() if levels == 4 else None
+        self.second_top: nn.Module | None = down() if levels == 4 else None
 
     def forward(self, maps: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
         c3, c4, c5 = (conv(x) for conv, x in zip(self.lateral, maps, strict=True))

@@ -170,7 +170,7 @@ def creation_order(model: PicoDet) -> Iterator[nn.Module]:
         for level in range(len(head.towers)):
             parts += [head.class_outputs[level], head.distance_outputs[level], head.align[level]]
     else:
-        parts.append(head.outputs)
+        parts.append(head.get_submodule("outputs"))
     for part in parts:
         if part is not None:
             yield from (layer for layer in part.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d))

@@ -37,7 +37,7 @@ def add_variants(
     inputs = [resize_picture(load(one).image, spec.width, spec.height, spec.interpolation) for one in chosen]
     graph = bundle.contents["model.onnx"]
     variants = {
-        variant_name(one): make_variant(graph, one, np.stack(inputs) if inputs else np.zeros(0), QUANTISED)
+        variant_name(one): make_variant(graph, one, np.stack(inputs) if inputs else np.zeros(0, np.uint8), QUANTISED)
         for one in precisions
     }
     command = f"python -m training export-picodet {' '.join(f'--variant {one}' for one in precisions)}"

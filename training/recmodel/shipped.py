@@ -36,8 +36,9 @@ class ShippedExtractor(RecModel):
     def freeze(self, blocks: int) -> None:
         """Take the stem and the first ``blocks`` blocks out of training; nothing if that is 0."""
         if blocks:
-            for part in (self.backbone.stem, *self.backbone.blocks[:blocks]):
-                part.requires_grad_(False)
+            self.backbone.get_submodule("stem").requires_grad_(False)
+            for block in list(self.backbone.get_submodule("blocks").children())[:blocks]:
+                block.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "ShippedExtractor":
         """Stay in evaluation mode."""

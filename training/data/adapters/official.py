@@ -33,7 +33,7 @@ def columns_of(file: Path, count: int, separator: str | None = None) -> list[lis
 def read_mat(file: Path) -> dict[str, Any]:
     """The variables of a MATLAB file. Numbers, text and structures only: nothing in it is executed."""
     # Imported here, so that the list of data sets can be shown where training is not installed.
-    from scipy.io import loadmat  # type: ignore[import-untyped]
+    from scipy.io import loadmat
 
     variables: dict[str, Any] = loadmat(existing(file, "annotation"), squeeze_me=True)
     return variables

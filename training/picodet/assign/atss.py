@@ -39,7 +39,7 @@ def _nearest(centres: Tensor, strides: Tensor, gt_boxes: Tensor) -> Tensor:
     middles = (gt_boxes[:, :2] + gt_boxes[:, 2:]) / 2
     distances = torch.cdist(centres, middles)
     found, first = [], 0
-    for count in strides.unique_consecutive(return_counts=True)[1].tolist():
+    for count in torch.unique_consecutive(strides, return_counts=True)[1].tolist():
         level = distances[first : first + count]
         found.append(level.topk(min(NEAREST, count), dim=0, largest=False).indices + first)
         first += count

@@ -18,7 +18,7 @@ class LCNet(Backbone):
 
     def blocks(self) -> list[nn.Module]:
         stages = [stage for name, stage in self.net.named_children() if name.startswith("blocks")]
-        return [self.net.conv1, *(block for stage in stages for block in stage.children())]
+        return [self.net.get_submodule("conv1"), *(block for stage in stages for block in stage.children())]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.net.stages(x)

@@ -47,7 +47,7 @@ def bootstrap_ap(
 
 def coco_truth(pictures: Sequence[Picture]) -> dict[str, Any]:
     """The pictures as a COCO data set of one category; image ids count from 1."""
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for image_id, picture in enumerate(pictures, 1):
         for box, label in zip(picture.boxes.tolist(), picture.labels.tolist(), strict=True):
             width, height = box[2] - box[0], box[3] - box[1]

@@ -76,7 +76,7 @@ def missed_by(pictures: Sequence[Picture], found: Sequence[Detections]) -> tuple
         with Image.open(picture.path) as image:
             area = image.width * image.height
         overlaps = box_iou(detections.boxes[:TOP], picture.objects)
-        misses = ~(overlaps >= MATCH_IOU).any(axis=0)
+        misses = np.asarray(~(overlaps >= MATCH_IOU).any(axis=0))
         sides = np.sqrt((picture.objects[:, 2:] - picture.objects[:, :2]).prod(axis=1) / area)
         for side, miss in zip(sides.tolist(), misses.tolist(), strict=True):
             index = next(i for i, (low, high) in enumerate(SIZES) if low <= side < high)

@@ -188,7 +188,7 @@ def _rows(output: NDArray[Any], channels_first: bool) -> NDArray[Any]:
     """``(1, n)``, ``(1, n, c)`` or ``(1, c, n)`` -> ``(n, c)``."""
     rows = output[0]
     if rows.ndim == 1:
-        return rows[:, None]
+        return np.asarray(rows[:, None])
     return np.asarray(rows.T if channels_first else rows)
 
 

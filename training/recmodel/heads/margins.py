@@ -217,7 +217,7 @@ class AdaMargin(MarginHead):
 
     def _quality(self, features: Tensor) -> Tensor:
         """g ``(N, 1)``, after the batch has joined the running statistics."""
-        lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp(1e-3, 100)
+        lengths: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp(1e-3, 100)
         if len(lengths) > 1:
             self.batch_mean.lerp_(lengths.mean().to(self.batch_mean.dtype), self.t_alpha)
             self.batch_std.lerp_(lengths.std().to(self.batch_std.dtype), self.t_alpha)
