@@ -9,7 +9,6 @@ import typer
 from training.data.pictures import shared_data
 from training.export.sources import Sources, folder_sources, shared_sources
 from training.presets import find_config
-from training.registry import UnknownName
 
 RunOption = Annotated[Path, typer.Option(help="Run folder.")]
 DataOption = Annotated[Path | None, typer.Option(help="FOLDER/label/picture.jpg; the shared data folder if left out.")]
@@ -39,7 +38,7 @@ def config_file(written: str) -> Path:
     """
     try:
         return find_config(written)
-    except UnknownName as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
 

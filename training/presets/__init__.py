@@ -2,9 +2,23 @@
 
 from pathlib import Path, PurePosixPath
 
-from training.registry import UnknownName
+from training.registry import METABIN, UnknownName
 
 FOLDER = Path(__file__).parent
+INT8 = "train the plain preset, then export with --int8, which measures what that costs"
+SMALLER = "networks are not pruned; let the large one teach a smaller one (Arch.name: DistillationModel)"
+ABSENT = {
+    "reid/MetaBIN_ResNet50_cross_domain": METABIN,
+    "reid/MetaBIN_cross_domain": METABIN,
+    "metric_learning/adaface_ir18": "any backbone learns faces with Head: {name: AdaMargin}; give a folder per person",
+    "GeneralRecognition/Gallery2FC_PPLCNet_x2_5": "a gallery is searched by the indexer, not by a layer of the network",
+    "slim/GeneralRecognition_PPLCNet_x2_5_quantization": INT8,
+    "slim/ResNet50_vehicle_cls_quantization": INT8,
+    "slim/ResNet50_vehicle_reid_quantization": INT8,
+    "slim/ResNet50_vehicle_cls_prune": SMALLER,
+    "slim/ResNet50_vehicle_reid_prune": SMALLER,
+}
+"""Recipes of the old stack that there is no preset for, and what to do instead."""
 
 
 def preset_names() -> list[str]:
@@ -29,12 +43,16 @@ def find_config(written: str) -> Path:
 
     Raises:
         UnknownName: if it is none of these, with the near presets.
+        ValueError: for a recipe of the old stack that is not there, with what to do instead.
     """
     if Path(written).is_file():
         return Path(written)
     known = preset_names()
     parts = PurePosixPath(written.removesuffix(".yaml")).parts
-    endings = ("/".join(parts[first:]) for first in range(len(parts)))
+    endings = ["/".join(parts[first:]) for first in range(len(parts))]
+    for ending in endings:
+        if ending in ABSENT:
+            raise ValueError(f"{ending} is not part of this stack: {ABSENT[ending]}")
     name = next((ending for ending in endings if ending in known), None)
     if name is None:
         raise UnknownName("configuration file or preset", written, known)

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+from training.cli import app
 from training.config.schema import Config, load_config
 from training.data.samplers import SAMPLERS
 from training.data.transforms.chain import build_transforms
 from training.engine.optimisers import build_optimisations
 from training.losses import CombinedLoss
-from training.presets import FOLDER, find_config, preset_names
+from training.presets import ABSENT, FOLDER, find_config, preset_names
 from training.recmodel.build import arch_section
 from training.recmodel.model import build_recmodel
 from training.registry import UnknownName
@@ -162,3 +164,14 @@ def test_a_preset_is_found_by_name_and_by_the_path_that_it_had(tmp_path: Path) -
     assert find_config(str(own)) == own
     with pytest.raises(UnknownName, match="Vehicle/ResNet50_ReID"):
         find_config("Vehicle/ResNet50_ReId.yml")
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_a_recipe_that_is_not_there_says_what_to_do_instead(name):
+    assert name not in preset_names()
+    for written in (name, f"./ppcls/configs/{name}.yaml"):
+        with pytest.raises(ValueError, match="is not part of this stack"):
+            find_config(written)
+    result = CliRunner().invoke(app, ["train", "-c", f"ppcls/configs/{name}.yaml"])
+    assert result.exit_code == 2
+    assert "is not part of this stack" in " ".join(result.output.replace("│", "").split())
