@@ -42,13 +42,22 @@ class BitsOutput(_Part):
 
 
 class DetectionOutput(_Part):
-    """``boxes`` float32 (batch, K, 4) in input pixels, ``scores`` float32 (batch, K) descending, ``count`` (batch)."""
+    """``boxes`` float32 (batch, K, 4) in input pixels, ``scores`` float32 (batch, K) descending, ``count`` (batch).
+
+    A detector of several classes has one more output ``classes`` int64 (batch, K), numbers of the names here.
+    """
 
     kind: Literal["detection"] = "detection"
     boxes: Literal["boxes"] = "boxes"
     scores: Literal["scores"] = "scores"
     count: Literal["count"] = "count"
     max_boxes: int = Field(ge=1, le=1000)
+    classes: tuple[str, ...] | None = Field(default=None, min_length=2, description="Names, if there are several.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
+        return ("boxes", "scores", "count") if self.classes is None else ("boxes", "scores", "count", "classes")
 
 
 class Calibration(_Part):
@@ -127,5 +136,6 @@ class Card(_Part):
         return {
             "input": self.input.model_dump(mode="json"),
             "crop": self.crop.model_dump(mode="json") if self.crop else None,
-            "output": self.output.model_dump(mode="json"),
+            # What a card leaves out must not change the fingerprints of bundles that are older than the field.
+            "output": self.output.model_dump(mode="json", exclude_none=True),
         }

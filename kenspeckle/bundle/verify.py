@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kenspeckle.bits import bit_similarities, unit_codes
 from kenspeckle.bundle.bundle import COHORT, MODEL, PROBE, Bundle, BundleError, array_name
+from kenspeckle.bundle.card import DetectionOutput
 from kenspeckle.geometry import box_iou
 
 MIN_COSINE = 0.999
@@ -15,9 +16,6 @@ MIN_BIT_AGREEMENT = 0.97
 MIN_IOU = 0.95
 MAX_SCORE_ERROR = 0.01
 PROBE_SCORE = 0.1
-
-
-DETECTION_OUTPUTS = ("boxes", "scores", "count")
 
 
 def open_session(
@@ -76,7 +74,7 @@ def verify_bundle(bundle: Bundle, session: Any = None, variant: str = MODEL) -> 
     except Exception as error:
         raise BundleError(f"{bundle.path}: {variant} fails on its probe: {error}") from error
     if output.kind == "detection":
-        _compare_detections(bundle, got, {name: probe.get(array_name(name, variant)) for name in DETECTION_OUTPUTS})
+        _compare_detections(bundle, got, {name: probe.get(array_name(name, variant)) for name in names})
         return
     expected = probe.get(array_name(output.name, variant))
     if output.kind == "embedding":
@@ -100,9 +98,8 @@ def _check_signature(bundle: Bundle, session: Any) -> None:
             f" (batch, {card.input.height}, {card.input.width}, 3)"
         )
     outputs = {node.name for node in session.get_outputs()}
-    wanted = set(DETECTION_OUTPUTS) if card.output.kind == "detection" else {card.output.name}
-    optional = {"classes"} if card.output.kind == "detection" else set()
-    if outputs - optional != wanted:
+    wanted = set(card.output.names) if isinstance(card.output, DetectionOutput) else {card.output.name}
+    if outputs != wanted:
         raise BundleError(f"{bundle.path}: the graph's outputs are {sorted(outputs)}, the card says {sorted(wanted)}")
 
 
@@ -132,12 +129,14 @@ def _compare_detections(bundle: Bundle, got: dict[str, NDArray[Any]], stored: di
     """Every stored box of some score must be there again: rounding on another CPU may reorder the faint ones."""
     expected = {name: value for name, value in stored.items() if value is not None}
     if len(expected) < len(stored):
-        raise BundleError(f"{bundle.path}: {PROBE} lacks boxes, scores or count")
+        raise BundleError(f"{bundle.path}: {PROBE} lacks {', '.join(sorted(set(stored) - set(expected)))}")
     for index, count in enumerate(expected["count"]):
         sure = expected["scores"][index, :count] >= PROBE_SCORE
         boxes, scores = expected["boxes"][index, :count][sure], expected["scores"][index, :count][sure]
         found = int(got["count"][index])
         overlaps = box_iou(boxes, got["boxes"][index, :found])
-        close = np.abs(scores[:, None] - got["scores"][index, None, :found]) <= MAX_SCORE_ERROR
-        if not ((overlaps >= MIN_IOU) & close).any(axis=1).all():
+        same = np.abs(scores[:, None] - got["scores"][index, None, :found]) <= MAX_SCORE_ERROR
+        if "classes" in got:
+            same &= expected["classes"][index, :count][sure][:, None] == got["classes"][index, None, :found]
+        if not ((overlaps >= MIN_IOU) & same).any(axis=1).all():
             raise BundleError(f"{bundle.path}: boxes of the probe differ from the stored ones")

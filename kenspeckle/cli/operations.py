@@ -182,12 +182,13 @@ def show_model(path: BundlePath, json: options.Json = False) -> None:
         print_json(card)
         return
     spec = card.input
+    output = card.output.model_dump(exclude={"kind"}, exclude_none=True)
     facts: list[tuple[str, object]] = [
         ("model", f"{card.name} {card.version} ({card.kind})"),
         ("licence", card.licence),
         ("fingerprint", card.fingerprint),
         ("input", f"{spec.width} x {spec.height} RGB, {spec.resize}, {spec.interpolation}"),
-        ("output", ", ".join(f"{name} {value}" for name, value in card.output.model_dump().items() if name != "kind")),
+        ("output", ", ".join(f"{name} {value}" for name, value in output.items())),
         ("training", card.training.summary),
     ]
     facts += [("data", ", ".join(f"{key}: {value}" for key, value in source.items())) for source in card.training.data]

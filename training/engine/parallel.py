@@ -84,6 +84,15 @@ class _AllGather(torch.autograd.Function):
         return gradient[rank()]
 
 
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a value that every process has, without gradients; the value itself in a run of one."""
+    if world_size() == 1:
+        return value.detach()
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / world_size()
+
+
 def from_first(value: T) -> T:
     """The value that the first process has, in all of them."""
     if world_size() == 1:

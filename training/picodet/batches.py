@@ -81,8 +81,17 @@ class Drawing:
 class EpochBatches(Dataset[Batch]):
     """The batches of one epoch for one process, each made when it is asked for."""
 
-    def __init__(self, drawing: Drawing, augment: Augmentation, sizes: Sequence[int], epoch: int, process: int) -> None:
+    def __init__(
+        self,
+        drawing: Drawing,
+        augment: Augmentation,
+        sizes: Sequence[int],
+        epoch: int,
+        process: int,
+        resampling: Sequence[str] = tuple(FILTERS),
+    ) -> None:
         self.drawing, self.augment, self.sizes = drawing, augment, tuple(sizes)
+        self.filters = [FILTERS[name] for name in resampling]
         self.epoch, self.process = epoch, process
         self.order, self.chances = drawing.order(epoch, process), drawing.chances()
 
@@ -92,7 +101,7 @@ class EpochBatches(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         rng = np.random.default_rng((self.drawing.seed, self.epoch, number, self.process))
         size = int(rng.choice(self.sizes))
-        resampling = FILTERS[rng.integers(len(FILTERS))]
+        resampling = self.filters[rng.integers(len(self.filters))]
 
         def draw() -> Sample:
             return load(self.drawing.pictures[rng.choice(len(self.chances), p=self.chances)])

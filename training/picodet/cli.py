@@ -14,14 +14,28 @@ from training.engine.loop import Trainer
 from training.engine.parallel import local_rank, start_processes, stop_processes
 from training.engine.run import Run, code_revision
 from training.export.variants import Precision
-from training.picodet.data import DataError, read_checked, read_coco
-from training.picodet.evaluation.detectors import Detector, bundle_detector, detect_all, milliseconds, whole_picture
+from training.picodet.data import DataError, Picture, read_checked
+from training.picodet.evaluation.detectors import (
+    Detector,
+    bundle_detector,
+    class_names,
+    detect_all,
+    milliseconds,
+    whole_picture,
+)
 from training.picodet.evaluation.measure import measurements
 from training.picodet.evaluation.report import write_report
 from training.picodet.export import export_onnx
 from training.picodet.model import PicoDet
 from training.picodet.old_yaml import open_recipe
-from training.picodet.package import REPOSITORY, evaluation_table, make_bundle, with_evaluation
+from training.picodet.package import (
+    REPOSITORY,
+    bundle_recipe,
+    evaluation_table,
+    make_bundle,
+    remake_bundle,
+    with_evaluation,
+)
 from training.picodet.presets import S
 from training.picodet.recipe import Recipe, training_pictures, validation_pictures
 from training.picodet.task import DetectionTask
@@ -32,7 +46,7 @@ from training.picodet.variants import add_variants
 
 SHARED = Path(os.environ.get("KENSPECKLE_SHARED", REPOSITORY.parent / "shared"))
 RECIPE = Path(__file__).parent / "recipes" / "main-object.yaml"
-EVALUATION_COMMAND = "python -m training eval-picodet --bundle models/detector"
+CHECKED_BOXES = Path("grocery/boxes/checked.json")
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
@@ -56,7 +70,7 @@ def train(
     """
     torch.set_num_threads(threads)
     try:
-        settings = open_recipe(recipe)
+        settings = open_recipe(recipe, data)
         start_processes(settings.train.loop.device)
         pictures, validation = training_pictures(settings, data), validation_pictures(settings, data)
         run_training(settings, DetectionTask(settings, pictures, validation), out)
@@ -90,7 +104,7 @@ def run_training(recipe: Recipe, task: DetectionTask, out: Path) -> None:
 
 @app.command("export-picodet")
 def export(
-    run: Annotated[Path, typer.Option(help="Run folder of `picodet`.")],
+    run: Annotated[Path, typer.Option(help="Run folder of `picodet`; or a bundle, to export its checkpoint anew.")],
     out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
     recipe: RecipeOption = RECIPE,
     data: DataOption = SHARED / "data",
@@ -100,15 +114,21 @@ def export(
 ) -> None:
     """Export a run as a bundle and verify it; variants are measured on the recipe's validation pictures.
 
+    A bundle has its own recipe.
+
     Example: python -m training export-picodet --run runs/detector --out models/detector --variant int8
     """
     unknown = set(variant or ()) - set(get_args(Precision))
     if unknown:
         raise typer.BadParameter(f"--variant {min(unknown)}: one of {', '.join(get_args(Precision))}")
     try:
-        settings = open_recipe(recipe)
+        old = read_bundle(run) if (run / "card.json").exists() else None
+        settings = open_recipe(recipe, data) if old is None else bundle_recipe(old)
         pictures = training_pictures(settings, data)
-        bundle = make_bundle(run, settings, pictures, code_revision(), out)
+        if old is None:
+            bundle = make_bundle(run, settings, pictures, code_revision(), out)
+        else:
+            bundle = remake_bundle(old, pictures, out)
         if variant:
             chosen: list[Precision] = [one for one in get_args(Precision) if one in variant]
             bundle = add_variants(bundle, chosen, pictures, validation_pictures(settings, data))
@@ -123,51 +143,72 @@ def export(
 @app.command("eval-picodet")
 def evaluate_bundle(
     bundle: Annotated[Path, typer.Option(help="Bundle folder.")],
-    data: Annotated[Path, typer.Option(help="Folder with mainbody/ and grocery/.")] = SHARED / "data",
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe whose validation pictures are looked at; the bundle's own if left out.")
+    ] = None,
+    data: DataOption = SHARED / "data",
     teacher: Annotated[Path, typer.Option(help="Yardstick: Mobile Object Localizer v1 as ONNX.")] = (
         SHARED / "weights/teacher/mobile_object_localizer_v1.onnx"
     ),
     report: Annotated[Path | None, typer.Option(help="Folder for a page with pictures, curves and failures.")] = None,
     write: Annotated[bool, typer.Option(help="Write the figures into the bundle's card and readme.")] = False,
 ) -> None:
-    """AP, best-box rate and recall of a bundle, of the whole picture and of the teacher, and their CPU time.
+    """AP, best-box rate and recall of a bundle, of the whole picture and of a teacher, and their CPU time.
+
+    Where --data has grocery/boxes/checked.json, its hand-checked boxes are a source of their own.
 
     Example: python -m training eval-picodet --bundle models/detector --report runs/report
     """
     try:
         opened = read_bundle(bundle)
-        pictures = read_coco(data / "mainbody/annotations_val.json")
-        pictures += read_checked(data / "grocery/boxes/checked.json", data / "grocery", "single")
-        detectors: dict[str, Detector] = {
-            "this bundle": bundle_detector(opened),
-            "whole picture": whole_picture,
-            "teacher": localizer(teacher),
-        }
-    except DataError as error:
+        settings = bundle_recipe(opened) if recipe is None else open_recipe(recipe, data)
+        pictures = [*validation_pictures(settings, data), *checked_pictures(data)]
+        if not pictures:
+            raise DataError(f"{recipe or bundle}: the recipe lists no validation pictures")
+        detectors: dict[str, Detector] = {"this bundle": bundle_detector(opened), "whole picture": whole_picture}
+        if teacher.exists():
+            detectors["teacher"] = localizer(teacher)
+        else:
+            console.print(f"no teacher beside it: there is no {teacher}")
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     found = {name: detect_all(detector, pictures) for name, detector in detectors.items()}
+    command, names = f"python -m training eval-picodet --bundle {bundle}", class_names(opened)
     measured: list[Measurement] = []
     for name, detections in found.items():
-        measured += measurements(name, pictures, detections, EVALUATION_COMMAND)
-    measured += speed(opened, teacher)
+        measured += measurements(name, pictures, detections, command, names if name == "this bundle" else ())
+    measured += speed(opened, teacher, command)
     for line in evaluation_table([measurement.model_dump() for measurement in measured]):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if report is not None:
-        console.print(f"page: {write_report('this bundle', pictures, found, report)}")
+        console.print(f"page: {write_report('this bundle', pictures, found, report, names)}")
     if write:
         with_evaluation(opened, measured)
 
 
-def speed(bundle: Bundle, teacher: Path) -> list[Measurement]:
+def checked_pictures(data: Path) -> list[Picture]:
+    """The hand-checked pictures in ``data``; none, and said so, if they are not there.
+
+    Raises:
+        DataError: if their file has another form.
+    """
+    path = data / CHECKED_BOXES
+    if not path.exists():
+        console.print(f"no hand-checked boxes: there is no {path}")
+        return []
+    return read_checked(path, path.parents[1], "single")
+
+
+def speed(bundle: Bundle, teacher: Path, command: str) -> list[Measurement]:
     """CPU milliseconds of the bundle, of PicoDet-S (untrained: time only) and of the teacher."""
     size = bundle.card.input.width
-    times = {
-        "this bundle": milliseconds(bundle.contents["model.onnx"], (1, size, size, 3)),
-        "PicoDet-S (2022) on LCNet x0.75, same input": milliseconds(export_onnx(PicoDet(S), size), (1, size, size, 3)),
-        "teacher, 192 x 192": milliseconds(teacher, (1, 192, 192, 3)),
-    }
+    shape = (1, size, size, 3)
+    times = {"this bundle": milliseconds(bundle.contents["model.onnx"], shape)}
+    times["PicoDet-S (2022) on LCNet x0.75, same input"] = milliseconds(export_onnx(PicoDet(S), size), shape)
+    if teacher.exists():
+        times["teacher, 192 x 192"] = milliseconds(teacher, (1, 192, 192, 3))
     return [
-        Measurement(metric="CPU ms, one thread", data=name, value=round(value, 1), command=EVALUATION_COMMAND)
+        Measurement(metric="CPU ms, one thread", data=name, value=round(value, 1), command=command)
         for name, value in times.items()
     ]
 

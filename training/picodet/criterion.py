@@ -1,4 +1,8 @@
-"""Loss of a batch: assignment of cells to boxes and the weighted sum of the three losses, for both heads."""
+"""Loss of a batch: assignment of cells to boxes and the weighted sum of the three losses, for both heads.
+
+What losses are divided by is the mean over all processes, so that two processes of eight pictures each learn what one
+of sixteen does.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.engine.parallel import mean_over_processes
 from training.picodet.assign import Assignment, atss, simota, task_aligned
 from training.picodet.assign.base import inside
 from training.picodet.boxes import boxes_to_distances, cells, decode
@@ -55,7 +60,7 @@ def sim_ota_losses(outputs: Outputs, truths: Sequence[Truth]) -> dict[str, Tenso
     """Losses ``vfl``, ``giou``, ``dfl`` of ``PicoHead``, whose class outputs are logits; weights 1, 2, 0.25.
 
     The classification loss is divided by the number of positive cells, the others by the sum of their weights, the
-    cells' highest probabilities.
+    cells' highest probabilities; both at least 1.
     """
 
     def assign(index: int, boxes: Tensor, classes: Tensor) -> Assignment:
@@ -64,8 +69,9 @@ def sim_ota_losses(outputs: Outputs, truths: Sequence[Truth]) -> dict[str, Tenso
 
     targets, (row, cell), wanted = _assigned(outputs, truths, assign)
     weights = outputs.scores[row, cell].max(dim=1).values
-    vfl = (varifocal(outputs.classes, targets) * _counted(outputs, truths, targets)).sum() / max(len(cell), 1)
-    giou, dfl = _box_losses(outputs, row, cell, wanted, weights, weights.sum().clamp(min=1))
+    positives, total = mean_over_processes(torch.stack([weights.new_tensor(len(cell)), weights.sum()])).clamp(min=1)
+    vfl = (varifocal(outputs.classes, targets) * _counted(outputs, truths, targets)).sum() / positives
+    giou, dfl = _box_losses(outputs, row, cell, wanted, weights, total)
     return {"vfl": vfl, "giou": 2.0 * giou, "dfl": 0.25 * dfl}
 
 
@@ -85,7 +91,7 @@ def aligned_losses(outputs: Outputs, truths: Sequence[Truth], warm_up: bool) -> 
         return task_aligned(outputs.scores[index], predicted, outputs.centres, boxes, classes)
 
     targets, (row, cell), wanted = _assigned(outputs, truths, assign)
-    total = targets.sum().clamp(min=1)
+    total = mean_over_processes(targets.sum()).clamp(min=1)
     weights = targets[row, cell].sum(dim=1)
     vfl = varifocal_of_probabilities(outputs.classes, targets) * _counted(outputs, truths, targets)
     giou, dfl = _box_losses(outputs, row, cell, wanted, weights, total)

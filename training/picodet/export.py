@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -17,6 +18,8 @@ SCORE_THRESHOLD = 0.025
 IOU_THRESHOLD = 0.6
 MAX_BOXES = 100
 OPSET = 18
+SMALLEST = 96
+"""Least side of an input; one of 64 pixels has 85 cells, fewer than ``MAX_BOXES``."""
 INTERPOLATION: Interpolation = "halved-bilinear"
 """How a picture is resized to the input."""
 
@@ -86,8 +89,8 @@ def export_onnx(model: PicoDet, size: int) -> bytes:
     Raises:
         ValueError: if the input has fewer cells than boxes are given back, or is no multiple of 32.
     """
-    if size % 32 or size < 192:
-        raise ValueError(f"size {size}: a multiple of 32, at least 192")
+    if size % 32 or size < SMALLEST:
+        raise ValueError(f"size {size}: a multiple of 32, at least {SMALLEST}")
     network = _export_network(model, size)
     tail = onnx.parser.parse_model(postprocess(model.config.classes))
     tail.ir_version = network.ir_version
@@ -117,20 +120,32 @@ def _export_network(model: PicoDet, size: int) -> onnx.ModelProto:
     return onnx.load_from_string(buffer.getvalue())
 
 
+class Found(NamedTuple):
+    """Boxes ``(n, 4)`` in input pixels of one picture, best first, their scores and classes ``(n,)``."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+
 @torch.no_grad()
-def detect_torch(model: PicoDet, images: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Boxes ``(n, 4)`` and scores ``(n,)`` of each picture by PyTorch and greedy suppression, whatever the class.
+def detect_torch(model: PicoDet, images: NDArray[np.uint8]) -> list[Found]:
+    """What is found in each picture by PyTorch and greedy suppression within each class, as the graph gives it.
 
     Args:
         images: ``(N, size, size, 3)`` RGB.
     """
     pixels = torch.tensor(images, device=model.mean.device)
     boxes, scores = Inference(model.eval(), images.shape[1])(pixels)
-    found = []
-    for box, score in zip(boxes.cpu().numpy(), scores.amax(dim=1).cpu().numpy(), strict=True):
-        kept = greedy_suppression(box, score)
-        found.append((box[kept], score[kept]))
-    return found
+    return [_suppressed(box, score) for box, score in zip(boxes.cpu().numpy(), scores.cpu().numpy(), strict=True)]
+
+
+def _suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> Found:
+    """Suppression of the boxes ``(A, 4)`` of one picture within each class of the scores ``(classes, A)``."""
+    kept = [greedy_suppression(boxes, of_class) for of_class in scores]
+    cells, classes = np.concatenate(kept).astype(np.int64), np.repeat(np.arange(len(kept)), [len(one) for one in kept])
+    best = np.argsort(-scores[classes, cells], kind="stable")[:MAX_BOXES]
+    return Found(boxes[cells[best]], scores[classes[best], cells[best]], classes[best])
 
 
 def greedy_suppression(

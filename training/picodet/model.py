@@ -23,6 +23,7 @@ class ModelConfig:
 
     ``backbone`` names a part of ``BACKBONES`` with its own parameters; ``activation`` is that of neck and head and of
     backbones that leave it open. Distances reach ``reg_max`` strides. ``strides`` are (8, 16, 32) or (8, 16, 32, 64).
+    ``mean`` and ``std`` normalise pixels of 0..255 per channel; those of the backbone if left out.
     """
 
     backbone: dict[str, Any] = field(default_factory=lambda: {"name": "EfficientNetLite0"})
@@ -34,6 +35,8 @@ class ModelConfig:
     reg_max: int = 7
     strides: tuple[int, ...] = ALL_STRIDES
     activation: str = "hard_swish"
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.strides) not in (ALL_STRIDES, ALL_STRIDES[:3]):
@@ -67,8 +70,10 @@ class PicoDet(nn.Module):
         self.head = HEADS.get(config.head)(
             config.channels, config.tower_depth, config.classes, levels, config.reg_max, act
         )
-        self.register_buffer("mean", torch.tensor(self.backbone.mean).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(self.backbone.std).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor(config.mean or self.backbone.mean).reshape(1, 3, 1, 1), persistent=False
+        )
+        self.register_buffer("std", torch.tensor(config.std or self.backbone.std).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         outputs: tuple[Tensor, Tensor] = self.head(self.neck(self.backbone((pixels - self.mean) / self.std)))

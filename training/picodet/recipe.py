@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -37,6 +37,8 @@ class CocoFile(BaseModel):
 
     annotations: str
     images: str | None = None
+    sample_num: int | None = Field(default=None, ge=1, description="Only the first so many pictures.")
+    allow_empty: bool = Field(default=True, description="Take pictures without an object too, as background.")
 
 
 class TrainSettings(BaseModel):
@@ -48,6 +50,9 @@ class TrainSettings(BaseModel):
     batch: int = Field(default=16, ge=1, description="Pictures of a process and step.")
     batches_per_epoch: int | None = Field(default=None, ge=1, description="Whole data set if left out.")
     sizes: tuple[int, ...] = Field(default=(320,), description="Sides of the input, one drawn for each batch.")
+    resampling: tuple[Literal["nearest", "bilinear", "box", "bicubic", "lanczos"], ...] = Field(
+        default=("nearest", "bilinear", "box", "bicubic", "lanczos"), min_length=1, description="One for each batch."
+    )
     frozen_blocks: int = Field(default=0, ge=0, description="Early blocks of the backbone that are not trained.")
     backbone_rate: float = Field(default=1.0, ge=0, description="Learning rate of the backbone, as a share.")
     static_epochs: int = Field(default=100, ge=0, description="PicoHeadV2: epochs of ATSS before task alignment.")
@@ -144,12 +149,25 @@ def read_recipe(path: Path) -> Recipe:
         DataError: naming the file and the field at fault.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """Read the text of a recipe.
+
+    Raises:
+        DataError: naming ``where`` and the field at fault.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{where}: cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: not a recipe (a mapping with name, coco, train, ...)")
-    return make_recipe(content, str(path))
+        raise DataError(f"{where}: not a recipe (a mapping with name, coco, train, ...)")
+    return make_recipe(content, where)
 
 
 def make_recipe(content: dict[str, Any], where: str) -> Recipe:
@@ -205,13 +223,12 @@ def _coco_pictures(recipe: Recipe, files: tuple[CocoFile, ...], root: Path) -> l
     mapping = None
     if recipe.categories is not None:
         mapping = {name: recipe.classes.index(label) for name, label in recipe.categories.items()}
-    return [
-        picture
-        for file in files
-        for picture in read_coco(
-            root / file.annotations, mapping, recipe.min_area, None if file.images is None else root / file.images
-        )
-    ]
+    pictures = []
+    for file in files:
+        images = None if file.images is None else root / file.images
+        found = read_coco(root / file.annotations, mapping, recipe.min_area, images)[: file.sample_num]
+        pictures += [one for one in found if file.allow_empty or len(one.objects)]
+    return pictures
 
 
 def _lines(path: Path) -> list[str]:

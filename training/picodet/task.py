@@ -67,8 +67,9 @@ class DetectionTask:
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
         """The batches of this process in ``epoch``, from number ``first`` on."""
         recipe = self.recipe
-        epoch_batches = EpochBatches(self._drawing, recipe.augment, recipe.train.sizes, epoch, rank())
-        return read_batches(epoch_batches, first, recipe.train.workers)
+        train = recipe.train
+        drawn = EpochBatches(self._drawing, recipe.augment, train.sizes, epoch, rank(), train.resampling)
+        return read_batches(drawn, first, train.workers)
 
     def samples(self, batch: Batch) -> int:
         """Pictures of a batch."""

@@ -10,8 +10,15 @@ from kenspeckle.bundle import Bundle, Measurement, array_name
 from kenspeckle.crop import resize_picture
 from training.export.variants import Precision, make_variant, variant_name
 from training.picodet.data import Picture, load
-from training.picodet.evaluation.average_precision import average_precision
-from training.picodet.evaluation.detectors import Detections, detect_all, graph_detector, milliseconds, session_of
+from training.picodet.evaluation.average_precision import class_average_precision
+from training.picodet.evaluation.detectors import (
+    Detections,
+    class_names,
+    detect_all,
+    graph_detector,
+    milliseconds,
+    session_of,
+)
 from training.picodet.evaluation.matching import TOP, Score, score_sources, wilson
 from training.picodet.package import rewritten
 
@@ -50,14 +57,16 @@ def compare(bundle: Bundle, variant: bytes, pictures: Sequence[Picture], command
     spec, rows = bundle.card.input, []
     for name, graph in (("model.onnx", bundle.contents["model.onnx"]), ("variant", variant)):
         found = detect_all(graph_detector(graph, spec), pictures)
-        rows += _rows(name, pictures, found, command)
+        rows += _rows(name, pictures, found, command, max(len(class_names(bundle)), 1))
         shape = (1, spec.height, spec.width, 3)
         rows.append(_figure(f"{name}: CPU ms, one thread", round(milliseconds(graph, shape), 1), command))
         rows.append(_figure(f"{name}: bytes", len(graph), command))
     return rows
 
 
-def _rows(name: str, pictures: Sequence[Picture], found: Sequence[Detections], command: str) -> list[Measurement]:
+def _rows(
+    name: str, pictures: Sequence[Picture], found: Sequence[Detections], command: str, classes: int
+) -> list[Measurement]:
     total = sum(score_sources(pictures, found).values(), Score())
     shares: dict[str, tuple[int, int]] = {
         "best box IoU >= 0.5": (total.best_right, total.photos),
@@ -67,7 +76,7 @@ def _rows(name: str, pictures: Sequence[Picture], found: Sequence[Detections], c
         _figure(f"{name}: {metric}", round(hits / max(count, 1), 4), command, wilson(hits, count))
         for metric, (hits, count) in shares.items()
     ]
-    return [*rows, _figure(f"{name}: AP50:95", round(average_precision(pictures, found).ap, 4), command)]
+    return [*rows, _figure(f"{name}: AP50:95", round(class_average_precision(pictures, found, classes).ap, 4), command)]
 
 
 def _figure(metric: str, value: float, command: str, interval: tuple[float, float] | None = None) -> Measurement:
@@ -78,8 +87,8 @@ def _figure(metric: str, value: float, command: str, interval: tuple[float, floa
 def _probe(bundle: Bundle, variants: dict[str, bytes]) -> bytes:
     """The bundle's probe with the answers of every variant."""
     stored: dict[str, NDArray[np.generic]] = dict(bundle.arrays("probe.npz"))
+    outputs = [name for name in stored if name != "image" and "." not in name]
     for name, content in variants.items():
-        outputs = ("boxes", "scores", "count")
         for output, value in zip(outputs, session_of(content).run(outputs, {"image": stored["image"]}), strict=True):
             stored[array_name(output, name)] = value
     buffer = io.BytesIO()

@@ -161,11 +161,107 @@ def test_weights_of_a_deeper_network_are_refused():
         load_official(PicoDet(TINY), numbered(PicoDet(dataclasses.replace(TINY, tower_depth=2))))
 
 
-def test_only_the_backbone_of_the_official_weights_can_take_them():
+def test_only_official_backbones_can_take_official_weights():
     with torch.device("meta"):
-        model = PicoDet(LEGACY_S)
-    with pytest.raises(ValueError, match="LCNet"):
-        load_official(model, {})
+        lite0, esnet = PicoDet(ModelConfig()), PicoDet(LEGACY_S)
+    with pytest.raises(ValueError, match="LCNet and ESNet"):
+        load_official(lite0, {})
+    with pytest.raises(ValueError, match=r"give the \.pdparams"):
+        load_official(esnet, {"conv2d_0.w_0": np.zeros(1, np.float32)})
+
+
+def norm(name, width):
+    return {f"{name}.{leaf}": (width,) for leaf in ("weight", "bias", "_mean", "_variance")}
+
+
+def esnet_convolution(name, outputs, inputs, kernel):
+    return {f"{name}._conv.weight": (outputs, inputs, kernel, kernel)} | norm(f"{name}._batch_norm", outputs)
+
+
+def esnet_gate(name, width):
+    small = width // 4
+    weights = {f"{name}.conv1.weight": (small, width, 1, 1), f"{name}.conv2.weight": (width, small, 1, 1)}
+    return weights | {f"{name}.conv1.bias": (small,), f"{name}.conv2.bias": (width,)}
+
+
+def esnet_shapes():
+    """Names and shapes of the official ESNet x0.75, with the classifier's last layer, written down from its widths."""
+    shapes = esnet_convolution("_conv1", 24, 3, 3) | {"fc.weight": (1280, 1000)}
+    widths = {2: (96, [88, 48, 48]), 3: (192, [96, 120, 96, 120, 96, 96, 96]), 4: (384, [192, 192, 192])}
+    inputs = 24
+    for stage, (outputs, middles) in widths.items():
+        half = outputs // 2
+        for number, middle in enumerate(middles, 1):
+            block, narrow = f"{stage}_{number}", middle // 2
+            if number == 1:
+                shapes |= esnet_convolution(f"{block}._conv_dw_1", inputs, 1, 3)
+                shapes |= esnet_convolution(f"{block}._conv_linear_1", half, inputs, 1)
+                shapes |= esnet_convolution(f"{block}._conv_pw_2", narrow, inputs, 1)
+                shapes |= esnet_convolution(f"{block}._conv_dw_2", narrow, 1, 3)
+                shapes |= esnet_gate(f"{block}._se", narrow)
+                shapes |= esnet_convolution(f"{block}._conv_linear_2", half, narrow, 1)
+                shapes |= esnet_convolution(f"{block}._conv_dw_mv1", outputs, 1, 3)
+                shapes |= esnet_convolution(f"{block}._conv_pw_mv1", outputs, outputs, 1)
+            else:
+                shapes |= esnet_convolution(f"{block}._conv_pw", narrow, half, 1)
+                shapes |= esnet_convolution(f"{block}._conv_dw", narrow, 1, 3)
+                shapes |= esnet_gate(f"{block}._se", middle)
+                shapes |= esnet_convolution(f"{block}._conv_linear", half, middle, 1)
+        inputs = outputs
+    return shapes
+
+
+def drawn(shapes):
+    rng = np.random.default_rng(0)
+    return {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
+
+
+def pickled(arrays, path):
+    with path.open("wb") as file:
+        pickle.dump(arrays | {"StructuredToParameterName@@": {}}, file, protocol=4)
+    return path
+
+
+def test_official_weights_of_esnet_alone_fill_the_backbone(tmp_path):
+    arrays, model = drawn(esnet_shapes()), PicoDet(LEGACY_S)
+    load_official(model, read_official(pickled(arrays, tmp_path / "esnet.pdparams"), model))
+    state = model.state_dict()
+    for theirs, ours in {
+        "_conv1._conv.weight": "stem.conv.weight",
+        "2_1._conv_dw_1._conv.weight": "stages.0.0.dw1.conv.weight",
+        "2_1._conv_linear_2._batch_norm._variance": "stages.0.0.linear2.bn.running_var",
+        "3_1._conv_pw_mv1._batch_norm.bias": "stages.1.0.pw.bn.bias",
+        "3_7._se.conv2.bias": "stages.1.6.se.conv2.bias",
+        "4_3._conv_linear._batch_norm._mean": "stages.2.2.linear.bn.running_mean",
+    }.items():
+        assert np.array_equal(state[f"backbone.{ours}"].numpy(), arrays[theirs]), theirs
+    filled = sum(name.startswith("backbone.") and "num_batches" not in name for name in state)
+    assert filled == len(arrays) - 1
+
+
+def test_a_missing_tensor_of_a_backbone_is_named(tmp_path):
+    shapes = esnet_shapes()
+    del shapes["3_2._conv_pw._conv.weight"]
+    with pytest.raises(ValueError, match=r"1 tensors.*backbone\.stages\.1\.1\.pw\.conv\.weight: found none"):
+        load_official(PicoDet(LEGACY_S), drawn(shapes))
+
+
+def test_an_inference_archive_of_esnet_is_refused_with_what_to_give(tmp_path):
+    with pytest.raises(ValueError, match=r"inference\.pdiparams: .*give the \.pdparams"):
+        read_official(tmp_path / "inference.pdiparams", PicoDet(LEGACY_S))
+
+
+def test_training_starts_from_the_official_backbone_of_lcnet(tmp_path):
+    source = PicoDet(TINY)
+    official = {}
+    for name, tensor in source.backbone.net.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            theirs = name.replace("running_mean", "_mean").replace("running_var", "_variance")
+            official[theirs] = tensor.numpy()
+    model = PicoDet(TINY)
+    load_official(model, read_official(pickled(official, tmp_path / "lcnet.pdparams"), model))
+    for name, tensor in source.backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[name], tensor), name
 
 
 def test_leftovers_of_the_parent_class_have_no_name_here():

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from training.picodet.augment.pictures import distort, flip, mosaic, paste, quarter_turn, random_crop, shrink, squash
 from training.picodet.data import Sample
 
-FILTERS = (
-    Image.Resampling.NEAREST,
-    Image.Resampling.BILINEAR,
-    Image.Resampling.BOX,
-    Image.Resampling.BICUBIC,
-    Image.Resampling.LANCZOS,
-)
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "box": Image.Resampling.BOX,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 """Resampling of a whole batch; the official nearest, linear, area, cubic and lanczos."""
 
 Draw = Callable[[], Sample]

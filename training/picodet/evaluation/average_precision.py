@@ -1,5 +1,6 @@
 """Average precision by the COCO rules, computed by faster-coco-eval."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,9 +22,42 @@ class AveragePrecision(NamedTuple):
 
 
 def average_precision(pictures: Sequence[Picture], found: Sequence[Detections]) -> AveragePrecision:
-    """AP of one class; ignored regions are COCO's crowds: boxes in them count for nothing."""
+    """AP whatever the class; ignored regions are COCO's crowds: boxes in them count for nothing."""
     stats = _evaluate(pictures, found).stats
     return AveragePrecision(float(stats[0]), float(stats[1]))
+
+
+def class_average_precision(pictures: Sequence[Picture], found: Sequence[Detections], classes: int) -> AveragePrecision:
+    """Mean over the classes that have objects of their average precision, -1 if none has; of 1: whatever the class."""
+    if classes == 1:
+        return average_precision(pictures, found)
+    each = [average_precision(*of_class(pictures, found, number)) for number in range(classes)]
+    there = [one for one in each if one.ap >= 0]
+    if not there:
+        return AveragePrecision(-1.0, -1.0)
+    return AveragePrecision(*(float(value) for value in np.mean(there, axis=0)))
+
+
+def of_class(
+    pictures: Sequence[Picture], found: Sequence[Detections], number: int
+) -> tuple[list[Picture], list[Detections]]:
+    """The same pictures with the objects of one class, and the boxes of it; ignored regions stay."""
+    return (
+        [_with_class(picture, number) for picture in pictures],
+        [_boxes_of_class(detections, number) for detections in found],
+    )
+
+
+def _with_class(picture: Picture, number: int) -> Picture:
+    kept = np.isin(picture.labels, (number, IGNORED))
+    return dataclasses.replace(picture, boxes=picture.boxes[kept], labels=picture.labels[kept])
+
+
+def _boxes_of_class(found: Detections, number: int) -> Detections:
+    if found.classes is None:
+        return found
+    kept = found.classes == number
+    return Detections(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
 def precision_recall(pictures: Sequence[Picture], found: Sequence[Detections]) -> NDArray[np.float64]:
@@ -33,14 +67,14 @@ def precision_recall(pictures: Sequence[Picture], found: Sequence[Detections]) -
 
 
 def bootstrap_ap(
-    pictures: Sequence[Picture], found: Sequence[Detections], rounds: int = ROUNDS, seed: int = 0
+    pictures: Sequence[Picture], found: Sequence[Detections], classes: int = 1, rounds: int = ROUNDS, seed: int = 0
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """95 % intervals of AP and AP50, resampling pictures."""
+    """95 % intervals of the mean AP and AP50 of ``classes``, resampling pictures."""
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(rounds):
         chosen = rng.integers(0, len(pictures), len(pictures))
-        values.append(average_precision([pictures[i] for i in chosen], [found[i] for i in chosen]))
+        values.append(class_average_precision([pictures[i] for i in chosen], [found[i] for i in chosen], classes))
     low, high = np.quantile(np.array(values), [0.025, 0.975], axis=0)
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 

@@ -10,20 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenspeckle.bundle import Bundle, InputSpec, open_session
+from kenspeckle.bundle import Bundle, DetectionOutput, InputSpec, open_session
 from kenspeckle.crop import resize_picture
 from kenspeckle.geometry import scale_boxes
 from training.picodet.data import Picture, load
-from training.picodet.export import INTERPOLATION, detect_torch
+from training.picodet.export import INTERPOLATION, Found, detect_torch
 from training.picodet.model import PicoDet
 
 
 @dataclass(frozen=True)
 class Detections:
-    """Boxes ``(n, 4) float64`` in pixels of the picture, best first, and their scores ``(n,)``."""
+    """Boxes ``(n, 4) float64`` in pixels of the picture, best first, and their scores ``(n,)``.
+
+    ``classes`` are the numbers ``(n,)`` of the boxes' classes; None from a detector that knows none.
+    """
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+    classes: NDArray[np.int64] | None = None
 
 
 Detector = Callable[[Image.Image], Detections]
@@ -50,16 +54,27 @@ def bundle_detector(bundle: Bundle) -> Detector:
     return _session_detector(open_session(bundle), bundle.card.input)
 
 
+def class_names(bundle: Bundle) -> tuple[str, ...]:
+    """Names of the classes that a bundle tells apart; none if it knows only one."""
+    output = bundle.card.output
+    return (output.classes or ()) if isinstance(output, DetectionOutput) else ()
+
+
 def graph_detector(graph: bytes, spec: InputSpec) -> Detector:
     """An exported graph whose input is as ``spec`` says."""
     return _session_detector(session_of(graph), spec)
 
 
 def _session_detector(session: Any, spec: InputSpec) -> Detector:
+    names = [output.name for output in session.get_outputs()]
+
     def detect(image: Image.Image) -> Detections:
         pixels = resize_picture(image, spec.width, spec.height, spec.interpolation)
-        boxes, scores, count = session.run(["boxes", "scores", "count"], {spec.name: pixels[None]})
-        return _scaled(boxes[0, : count[0]], scores[0, : count[0]], image, spec.width, spec.height)
+        got = dict(zip(names, session.run(names, {spec.name: pixels[None]}), strict=True))
+        count = int(got["count"][0])
+        classes = got["classes"][0, :count] if "classes" in got else np.zeros(count, np.int64)
+        found = Found(got["boxes"][0, :count], got["scores"][0, :count], classes)
+        return _scaled(found, image, spec.width, spec.height)
 
     return detect
 
@@ -68,17 +83,15 @@ def network_detector(model: PicoDet, size: int) -> Detector:
     """A network in PyTorch, with the resize of its bundle and a plain suppression."""
 
     def detect(image: Image.Image) -> Detections:
-        ((boxes, scores),) = detect_torch(model, resize_picture(image, size, size, INTERPOLATION)[None])
-        return _scaled(boxes, scores, image, size, size)
+        (found,) = detect_torch(model, resize_picture(image, size, size, INTERPOLATION)[None])
+        return _scaled(found, image, size, size)
 
     return detect
 
 
-def _scaled(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], image: Image.Image, width: int, height: int
-) -> Detections:
-    scaled = scale_boxes(boxes, image.width / width, image.height / height)
-    return Detections(np.asarray(scaled, np.float64), np.asarray(scores, np.float64))
+def _scaled(found: Found, image: Image.Image, width: int, height: int) -> Detections:
+    scaled = scale_boxes(found.boxes, image.width / width, image.height / height)
+    return Detections(np.asarray(scaled, np.float64), np.asarray(found.scores, np.float64), found.classes)
 
 
 def session_of(model: bytes | Path) -> Any:

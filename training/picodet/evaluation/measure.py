@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from kenspeckle.bundle import Measurement
 from training.picodet.data import Picture
-from training.picodet.evaluation.average_precision import average_precision, bootstrap_ap
+from training.picodet.evaluation.average_precision import bootstrap_ap, class_average_precision, of_class
 from training.picodet.evaluation.detectors import Detections, detect_all, network_detector
 from training.picodet.evaluation.matching import TOP, Score, score_sources, wilson
 from training.picodet.model import PicoDet
@@ -15,9 +15,9 @@ TOTAL = "all sources with human boxes"
 
 
 def run_measurements(model: PicoDet, size: int, pictures: Sequence[Picture]) -> dict[str, float]:
-    """AP, AP50, best-box rate and recall@5 of a network, as a run logs them."""
+    """AP and AP50 (of several classes: their mean), best-box rate and recall@5 of a network, as a run logs them."""
     found = detect_all(network_detector(model, size), pictures)
-    precision = average_precision(pictures, found)
+    precision = class_average_precision(pictures, found, model.config.classes)
     total = sum(score_sources(pictures, found).values(), Score())
     return {
         "ap": precision.ap,
@@ -28,11 +28,15 @@ def run_measurements(model: PicoDet, size: int, pictures: Sequence[Picture]) -> 
 
 
 def measurements(
-    name: str, pictures: Sequence[Picture], found: Sequence[Detections], command: str
+    name: str, pictures: Sequence[Picture], found: Sequence[Detections], command: str, classes: Sequence[str] = ()
 ) -> list[Measurement]:
     """Best box, recall, AP and AP50 of the detector ``name`` on each source and on all, with 95 % intervals.
 
     Shares have Wilson's interval, AP a bootstrap by picture.
+
+    Args:
+        classes: names of the classes that the detector tells apart, if there are several. Each gets figures of its own,
+            and AP is the mean over them; best box and recall of a source ask where objects are, not what.
     """
     groups: dict[str, list[int]] = {}
     for index, picture in enumerate(pictures):
@@ -46,7 +50,11 @@ def measurements(
             chosen, hits = [pictures[i] for i in indices], [found[i] for i in indices]
             result += _shares(name, source, sum(score_sources(chosen, hits).values(), Score()), command)
             if not source.startswith(CHECKED):
-                result += _precisions(name, source, chosen, hits, command)
+                result += _precisions(name, source, chosen, hits, command, max(len(classes), 1))
+    for number, label in enumerate(classes):
+        chosen, hits = of_class(pictures, found, number)
+        result += _shares(name, f"class {label}", sum(score_sources(chosen, hits).values(), Score()), command)
+        result += _precisions(name, f"class {label}", chosen, hits, command, 1)
     return result
 
 
@@ -62,9 +70,10 @@ def _shares(name: str, source: str, score: Score, command: str) -> list[Measurem
 
 
 def _precisions(
-    name: str, source: str, pictures: Sequence[Picture], found: Sequence[Detections], command: str
+    name: str, source: str, pictures: Sequence[Picture], found: Sequence[Detections], command: str, classes: int
 ) -> list[Measurement]:
-    value, (interval, interval50) = average_precision(pictures, found), bootstrap_ap(pictures, found)
+    value = class_average_precision(pictures, found, classes)
+    interval, interval50 = bootstrap_ap(pictures, found, classes)
     return [
         _measurement(f"{name}: AP50:95", source, value.ap, interval, command),
         _measurement(f"{name}: AP50", source, value.ap50, interval50, command),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kenspeckle.geometry import box_iou
 from training.picodet.data import Picture, load
-from training.picodet.evaluation.average_precision import precision_recall
+from training.picodet.evaluation.average_precision import of_class, precision_recall
 from training.picodet.evaluation.detectors import Detections
 from training.picodet.evaluation.matching import MATCH_IOU, TOP, score_picture, wilson
 from training.picodet.evaluation.measure import CHECKED
@@ -38,17 +38,25 @@ class Missed:
     missed: int
 
 
-def write_report(name: str, pictures: Sequence[Picture], found: Mapping[str, Sequence[Detections]], out: Path) -> Path:
+def write_report(
+    name: str,
+    pictures: Sequence[Picture],
+    found: Mapping[str, Sequence[Detections]],
+    out: Path,
+    classes: Sequence[str] = (),
+) -> Path:
     """Write ``report.html`` with its two pictures into ``out``.
 
     Args:
         name: the detector that the page is about, one of ``found``; the others are only in the curves.
         pictures: what was looked at.
         found: detections in each picture by detector.
+        classes: names of the classes that the detector tells apart, if there are several: each has a curve then.
     """
     out.mkdir(parents=True, exist_ok=True)
-    draw_grid(pictures, found[name], out / GRID)
-    draw_curves(pictures, found, out / CURVES)
+    draw_grid(pictures, found[name], out / GRID, classes)
+    curves = {label: of_class(pictures, found[name], number) for number, label in enumerate(classes)}
+    draw_curves(curves or {key: (pictures, detections) for key, detections in found.items()}, out / CURVES)
     sizes, sources = missed_by(pictures, found[name])
     page = [
         f"<!doctype html><meta charset=utf-8><title>{html.escape(name)}</title><style>{STYLE}</style>",
@@ -100,8 +108,10 @@ def worst_first(pictures: Sequence[Picture], found: Sequence[Detections]) -> lis
     return bad[: MOST_PICTURES - min(len(good), MOST_PICTURES // 3)] + good[:: max(len(good) // max(room, 1), 1)][:room]
 
 
-def draw_grid(pictures: Sequence[Picture], found: Sequence[Detections], path: Path) -> None:
-    """Pictures with true and found boxes, as PNG."""
+def draw_grid(
+    pictures: Sequence[Picture], found: Sequence[Detections], path: Path, classes: Sequence[str] = ()
+) -> None:
+    """Pictures with true and found boxes, as PNG; found ones with their class if there are several."""
     chosen = worst_first(pictures, found)[:MOST_PICTURES]
     rows = max(-(-len(chosen) // COLUMNS), 1)
     figure = Figure(figsize=(2.6 * COLUMNS, 2.6 * rows), layout="constrained")
@@ -115,20 +125,22 @@ def draw_grid(pictures: Sequence[Picture], found: Sequence[Detections], path: Pa
         for boxes, colour in ((picture.objects, TRUE), (picture.ignored, IGNORED_COLOUR)):
             for box in boxes.tolist():
                 axes.add_patch(_outline(box, colour, 2.5))
-        for box, score in zip(detections.boxes[:TOP].tolist(), detections.scores[:TOP].tolist(), strict=True):
+        for number, (box, score) in enumerate(zip(detections.boxes[:TOP].tolist(), detections.scores, strict=False)):
+            known = classes and detections.classes is not None
+            label = f"{classes[detections.classes[number]]} {score:.2f}" if known else f"{score:.2f}"
             axes.add_patch(_outline(box, FOUND, 1.2))
-            axes.text(box[0], box[1], f"{score:.2f}", color="white", fontsize=6, backgroundcolor=FOUND, va="top")
+            axes.text(box[0], box[1], label, color="white", fontsize=6, backgroundcolor=FOUND, va="top")
     figure.savefig(path, dpi=90)
 
 
-def draw_curves(pictures: Sequence[Picture], found: Mapping[str, Sequence[Detections]], path: Path) -> None:
-    """Precision over recall at IoU 0.5 of every detector, as PNG; pictures with one checked box are left out."""
-    chosen = [index for index, picture in enumerate(pictures) if not picture.source.startswith(CHECKED)]
+def draw_curves(curves: Mapping[str, tuple[Sequence[Picture], Sequence[Detections]]], path: Path) -> None:
+    """Precision over recall at IoU 0.5 of every detector or class, as PNG, without pictures of one checked box."""
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, detections in found.items():
-        precision = precision_recall([pictures[i] for i in chosen], [detections[i] for i in chosen])
+    for name, (pictures, found) in curves.items():
+        pairs = [pair for pair in zip(pictures, found, strict=True) if not pair[0].source.startswith(CHECKED)]
+        precision = precision_recall([picture for picture, _ in pairs], [detections for _, detections in pairs])
         axes.plot(np.linspace(0, 1, len(precision)), precision, label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)

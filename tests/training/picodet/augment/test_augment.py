@@ -22,7 +22,7 @@ def empty(width, height, colour=(90, 90, 90)):
 
 def augmented(first, draw, size, seed, settings):
     rng = np.random.default_rng(seed)
-    return training_sample(first, draw, settings, size, FILTERS[rng.integers(len(FILTERS))], rng)
+    return training_sample(first, draw, settings, size, rng.choice(list(FILTERS.values())), rng)
 
 
 def red_extent(image):
