@@ -165,11 +165,7 @@ def evaluate_bundle(
         pictures = [*validation_pictures(settings, data), *checked_pictures(data)]
         if not pictures:
             raise DataError(f"{recipe or bundle}: the recipe lists no validation pictures")
-        detectors: dict[str, Detector] = {"this bundle": bundle_detector(opened), "whole picture": whole_picture}
-        if teacher.exists():
-            detectors["teacher"] = localizer(teacher)
-        else:
-            console.print(f"no teacher beside it: there is no {teacher}")
+        detectors = {"this bundle": bundle_detector(opened), "whole picture": whole_picture, **opened_teacher(teacher)}
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     found = {name: detect_all(detector, pictures) for name, detector in detectors.items()}
@@ -184,6 +180,18 @@ def evaluate_bundle(
         console.print(f"page: {write_report('this bundle', pictures, found, report, names)}")
     if write:
         with_evaluation(opened, measured)
+
+
+def opened_teacher(path: Path) -> dict[str, Detector]:
+    """The teacher by the name of its figures; nothing, and said so, if it is not there.
+
+    Raises:
+        DataError: if it cannot be opened.
+    """
+    if not path.exists():
+        console.print(f"no teacher beside it: there is no {path}")
+        return {}
+    return {"teacher": localizer(path)}
 
 
 def checked_pictures(data: Path) -> list[Picture]:

@@ -1,7 +1,7 @@
 """Loss of a batch: assignment of cells to boxes and the weighted sum of the three losses, for both heads.
 
-What losses are divided by is the mean over all processes, so that two processes of eight pictures each learn what one
-of sixteen does.
+What losses are divided by is summed over all processes, so that two of eight pictures each learn what one of sixteen
+does.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.engine.parallel import mean_over_processes
+from training.engine.parallel import mean_over_processes, world_size
 from training.picodet.assign import Assignment, atss, simota, task_aligned
 from training.picodet.assign.base import inside
 from training.picodet.boxes import boxes_to_distances, cells, decode
@@ -69,7 +69,7 @@ def sim_ota_losses(outputs: Outputs, truths: Sequence[Truth]) -> dict[str, Tenso
 
     targets, (row, cell), wanted = _assigned(outputs, truths, assign)
     weights = outputs.scores[row, cell].max(dim=1).values
-    positives, total = mean_over_processes(torch.stack([weights.new_tensor(len(cell)), weights.sum()])).clamp(min=1)
+    positives, total = _divisors(torch.stack([weights.new_tensor(len(cell)), weights.sum()]))
     vfl = (varifocal(outputs.classes, targets) * _counted(outputs, truths, targets)).sum() / positives
     giou, dfl = _box_losses(outputs, row, cell, wanted, weights, total)
     return {"vfl": vfl, "giou": 2.0 * giou, "dfl": 0.25 * dfl}
@@ -91,11 +91,16 @@ def aligned_losses(outputs: Outputs, truths: Sequence[Truth], warm_up: bool) -> 
         return task_aligned(outputs.scores[index], predicted, outputs.centres, boxes, classes)
 
     targets, (row, cell), wanted = _assigned(outputs, truths, assign)
-    total = mean_over_processes(targets.sum()).clamp(min=1)
+    total = _divisors(targets.sum())
     weights = targets[row, cell].sum(dim=1)
     vfl = varifocal_of_probabilities(outputs.classes, targets) * _counted(outputs, truths, targets)
     giou, dfl = _box_losses(outputs, row, cell, wanted, weights, total)
     return {"vfl": vfl.sum() / total, "giou": 2.5 * giou, "dfl": 0.5 * dfl}
+
+
+def _divisors(sums: Tensor) -> Tensor:
+    """What losses are divided by: this process's share of the sums over all of them, which are taken as 1 at least."""
+    return mean_over_processes(sums).clamp(min=1 / world_size())
 
 
 def _assigned(

@@ -125,9 +125,9 @@ def draw_grid(
         for boxes, colour in ((picture.objects, TRUE), (picture.ignored, IGNORED_COLOUR)):
             for box in boxes.tolist():
                 axes.add_patch(_outline(box, colour, 2.5))
-        for number, (box, score) in enumerate(zip(detections.boxes[:TOP].tolist(), detections.scores, strict=False)):
-            known = classes and detections.classes is not None
-            label = f"{classes[detections.classes[number]]} {score:.2f}" if known else f"{score:.2f}"
+        names = _names(detections, classes)
+        for box, score, name in zip(detections.boxes[:TOP].tolist(), detections.scores, names, strict=False):
+            label = f"{name} {score:.2f}".lstrip()
             axes.add_patch(_outline(box, FOUND, 1.2))
             axes.text(box[0], box[1], label, color="white", fontsize=6, backgroundcolor=FOUND, va="top")
     figure.savefig(path, dpi=90)
@@ -146,6 +146,13 @@ def draw_curves(curves: Mapping[str, tuple[Sequence[Picture], Sequence[Detection
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)
+
+
+def _names(found: Detections, classes: Sequence[str]) -> list[str]:
+    """Class of each box, empty where the detector knows only one."""
+    if found.classes is None or not classes:
+        return [""] * len(found.scores)
+    return [classes[number] for number in found.classes]
 
 
 def _outline(box: list[float], colour: str, width: float) -> Rectangle:
