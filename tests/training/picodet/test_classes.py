@@ -27,7 +27,7 @@ RECIPE = {
     "model": {"backbone": {"name": "LCNet", "scale": 0.25}, "channels": 24, "tower_depth": 1, "classes": 2},
     "train": {
         "batch": 4,
-        "batches_per_epoch": 15,
+        "batches_per_epoch": 22,
         "sizes": [96],
         "resampling": ["bilinear"],
         "optimizer": {"name": "AdamW", "lr": {"name": "Cosine", "learning_rate": 6e-3}},
