@@ -68,7 +68,9 @@ class OnnxNetwork(nn.Module):
         self._given = path, mean, std
         self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1), persistent=False)
-        self._session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
         self._input = _image_input(self._session, path)
 
     def __deepcopy__(self, memo: dict[int, object]) -> "OnnxNetwork":
