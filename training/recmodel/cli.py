@@ -52,6 +52,7 @@ def tune(
         typer.Option(min=0, max=2, help="Fold of the shared classes that trains nothing; else the recipe's."),
     ] = None,
     device: Annotated[str, typer.Option(help="gpu, where there is one, or cpu.")] = "gpu",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0: none but this one.")] = 1,
     threads: ThreadsOption = 1,
 ) -> None:
     """Fine-tune the shipped extractor with retention; a run that was cut off goes on from its last checkpoint.
@@ -72,5 +73,5 @@ def tune(
             text = "  ".join(f"{name} {record[name]:.3f}" for name in losses if name in record)
             progress.update(bar, completed=record["batch"], description=text)
 
-        run_tuning(sources.labelled, sources.retained, settings, out, torch_device(device), report)
+        run_tuning(sources.labelled, sources.retained, settings, out, torch_device(device), workers, report)
     console.print(f"run: {out}")

@@ -8,13 +8,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from training.engine.optimisation import FunctionSchedule, Optimisation
 from training.engine.task import MODEL, Position
 from training.losses import CELoss, cosine_distance, relation_distance, supervised_contrastive
 from training.recmodel.heads import ArcMargin
 from training.recmodel.recipe import Recipe
-from training.recmodel.retention_batches import Batch, Material
+from training.recmodel.retention_batches import Batch, Batches, Material
 from training.recmodel.shipped import ShippedExtractor, pixels
 from training.recmodel.start import Start
 
@@ -27,10 +28,13 @@ class RetentionTask:
     """Margin softmax and supervised contrastive loss on labelled pictures, features of others held to the start's.
 
     One epoch is the whole run.
+
+    Args:
+        workers: processes that make batches; 0: this one. They come out the same.
     """
 
-    def __init__(self, recipe: Recipe, start: Start, material: Material) -> None:
-        self._recipe, self._material = recipe, material
+    def __init__(self, recipe: Recipe, start: Start, material: Material, workers: int = 0) -> None:
+        self._recipe, self._material, self._workers = recipe, material, workers
         self._model = ShippedExtractor(recipe.dim)
         self._model.load_state_dict(start.weights)
         self._frozen = deepcopy(self._model.backbone).requires_grad_(False)
@@ -59,8 +63,9 @@ class RetentionTask:
 
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
         """The batches of the run from number ``first`` on."""
-        for step in range(epoch * self.batches_per_epoch + first, (epoch + 1) * self.batches_per_epoch):
-            yield self._material.batch(self._recipe, step)
+        steps = range(epoch * self.batches_per_epoch + first, (epoch + 1) * self.batches_per_epoch)
+        batches = Batches(self._material, self._recipe)
+        yield from DataLoader(batches, batch_size=None, sampler=steps, num_workers=self._workers)
 
     def samples(self, batch: Batch) -> int:
         """Pictures of a batch."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from training.data.augment import disturbed, random_view
 from training.data.cutouts import Masks, cut_out_view
@@ -69,6 +70,16 @@ class Material:
             view = cut_out_view(picture, mask, ground.open(), recipe.size, rng)
             return disturbed(view, rng, augmentation)
         return random_view(picture.open(), picture.box, recipe.size, rng, augmentation)
+
+
+class Batches(Dataset[Batch]):
+    """The batches of a run by their step."""
+
+    def __init__(self, material: Material, recipe: Recipe) -> None:
+        self._material, self._recipe = material, recipe
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._material.batch(self._recipe, step)
 
 
 def _draw(

@@ -32,6 +32,7 @@ def tune(
     recipe: Recipe,
     folder: Path,
     device: str = "cpu",
+    workers: int = 0,
     report: Report = lambda kind, record: None,
 ) -> None:
     """Train in the run ``folder``, or go on with what is there.
@@ -39,18 +40,19 @@ def tune(
     Args:
         labelled: pictures of at least ``classes_per_batch`` labels.
         retained: pictures whose trunk features are held to the start's; needed if ``retained_per_batch`` > 0.
+        workers: processes that make batches; 0: this one.
         report: is told of every record of the log.
 
     Raises:
         ValueError: if there are too few labels or no retained pictures, or the folder holds a run of another recipe.
     """
     run = open_run(folder, recipe)
-    task = retention_task(labelled, retained, recipe, folder)
+    task = retention_task(labelled, retained, recipe, folder, workers)
     Trainer(task, loop_settings(recipe, device), run, report=report).train()
 
 
 def retention_task(
-    labelled: Sequence[Picture], retained: Sequence[Picture], recipe: Recipe, folder: Path
+    labelled: Sequence[Picture], retained: Sequence[Picture], recipe: Recipe, folder: Path, workers: int = 0
 ) -> RetentionTask:
     """The task of a run; start, cut-outs and teacher's embeddings are made in its ``folder`` once.
 
@@ -65,7 +67,8 @@ def retention_task(
     start = begin(labelled, recipe, folder)
     groups = {label: [p for p in labelled if p.label == label] for label in labels}
     taught = teach(labelled, retained, recipe.shrinkage, folder / TEACHER) if recipe.distillation else {}
-    return RetentionTask(recipe, start, Material(groups, retained, masks_of(labelled, recipe, folder), taught))
+    material = Material(groups, retained, masks_of(labelled, recipe, folder), taught)
+    return RetentionTask(recipe, start, material, workers)
 
 
 def loop_settings(recipe: Recipe, device: str = "cpu") -> LoopSettings:

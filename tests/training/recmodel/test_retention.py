@@ -106,6 +106,13 @@ def test_a_batch_follows_from_seed_and_step_alone(material: Material) -> None:
     assert torch.equal(one.target[6:9], one.target[9:])
 
 
+def test_worker_processes_make_the_same_batches(start: Start, material: Material) -> None:
+    alone, helped = (RetentionTask(SMALL, start, material, workers).batches(0, 2) for workers in (0, 2))
+    for one, other in zip(alone, helped, strict=True):
+        assert torch.equal(one.views, other.views)
+        assert torch.equal(one.labels, other.labels)
+
+
 def test_without_pictures_to_retain_nothing_is_retained(start: Start, material: Material) -> None:
     recipe = SMALL.model_copy(update={"steps": 1, "retained_per_batch": 0})
     records = []
