@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-METABIN = "its gated normalisation and meta-training are not there; presets in reid/strong_baseline train the same data"
-"""What to do instead of names that belong to MetaBIN."""
 
 
 class UnknownName(ValueError):

@@ -12,13 +12,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from training.config.overrides import apply_overrides
 from training.config.reading import ConfigError, read_yaml
 from training.config.section import Section, described
-from training.registry import METABIN
 
 Named = Mapping[str, Any]
 NamedList = Sequence[Mapping[str, Any]]
 OTHER_LOG = "TensorBoard files are always written"
 MODES = {
-    "metabin": METABIN,
     "fixmatch": "pictures without labels train nothing here; give labelled ones",
     "fixmatch_ccssl": "pictures without labels train nothing here; give labelled ones",
     "progressive": "sizes and strengths that grow by epoch are not there; leave it out, or use MultiScaleSampler",
@@ -39,7 +37,6 @@ class GlobalSection(Section):
         "export_for_fd": "see the command export",
         "use_multilabel": "recognition has one label per picture",
         "infer_imgs": "give the pictures to the command infer",
-        "warmup_iter": "use warmup_epoch of the schedule",
         "save_inference_dir": "give the folder to the command export",
     }
 
@@ -60,7 +57,8 @@ class GlobalSection(Section):
     print_batch_step: int = Field(default=10, ge=1, description="Steps between records in the log.")
     image_shape: tuple[int, int, int] = Field(default=(3, 224, 224), description="Channels, height, width for export.")
     eval_mode: Literal["retrieval", "classification"] = "retrieval"
-    train_mode: None = Field(default=None, description="Only the plain mode.")
+    train_mode: Literal["metabin"] | None = Field(default=None, description="metabin, or the plain mode.")
+    warmup_iter: int = Field(default=0, ge=0, description="Of metabin: steps without the gates' part.")
     class_num: int | None = Field(default=None, ge=1, description="Has to agree with Arch.Head.class_num.")
     feature_normalize: bool = True
     feature_binarize: Literal["round", "sign"] | None = None
@@ -140,9 +138,10 @@ class LossSection(Section):
     """``Loss``: what is minimised."""
 
     meaningless: ClassVar[Mapping[str, str]] = {"Eval": "evaluation measures what Metric.Eval says"}
-    declined: ClassVar[Mapping[str, str]] = dict.fromkeys(("Basic", "MetaTrain", "MetaTest"), MODES["metabin"])
-
     Train: NamedList = Field(min_length=1)
+    Basic: NamedList | None = Field(default=None, min_length=1, description="Of metabin, instead of Train.")
+    MetaTrain: NamedList | None = Field(default=None, min_length=1)
+    MetaTest: NamedList | None = Field(default=None, min_length=1)
     single_weight_ignored: bool = Field(default=False, description="A loss alone counts with weight 1, as it did.")
 
 
@@ -173,12 +172,19 @@ class Evaluation(Section):
         return first, self.Gallery if self.Query is not None else None
 
 
+class MetaSource(Section):
+    """``DataLoader.Metalearning``: batches that the gates of MetaBIN learn from."""
+
+    Train: Source
+
+
 class DataLoaderSection(Section):
     """``DataLoader``: pictures to train on and to evaluate with."""
 
-    declined: ClassVar[Mapping[str, str]] = {"UnLabelTrain": MODES["fixmatch"], "Metalearning": MODES["metabin"]}
+    declined: ClassVar[Mapping[str, str]] = {"UnLabelTrain": MODES["fixmatch"]}
 
     Train: Source
+    Metalearning: MetaSource | None = None
     Eval: Evaluation | None = None
 
 
@@ -236,6 +242,17 @@ class Config(Section):
     Metric: MetricSection = MetricSection()
     AMP: AmpSection | None = None
     EMA: EmaSection | None = None
+
+    @model_validator(mode="after")
+    def _metabin_is_whole(self) -> "Config":
+        parts = {f"Loss.{name}": getattr(self.Loss, name) for name in ("Basic", "MetaTrain", "MetaTest")}
+        parts["DataLoader.Metalearning"] = self.DataLoader.Metalearning
+        if self.Global.train_mode == "metabin":
+            if missing := [name for name, part in parts.items() if part is None]:
+                raise ValueError(f"Global.train_mode: metabin needs {', '.join(missing)}")
+        elif given := [name for name, part in parts.items() if part is not None]:
+            raise ValueError(f"{', '.join(given)} is for Global.train_mode: metabin")
+        return self
 
     @model_validator(mode="after")
     def _class_numbers_agree(self) -> "Config":

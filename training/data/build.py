@@ -1,5 +1,6 @@
 """From the sections of a configuration to data sets and loaders."""
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ def build_loader(
         UnknownName: for an unknown sampler or parameter, with the near ones.
     """
     chosen = {"name": "DistributedBatchSampler", **{k: v for k, v in section["sampler"].items() if v is not None}}
-    sampler = SAMPLERS.build(chosen, labels=dataset.labels, seed=seed, rank=rank, world_size=world_size)
+    given: dict[str, Any] = {"labels": dataset.labels, "seed": seed, "rank": rank, "world_size": world_size}
+    if "domains" in inspect.signature(SAMPLERS.get(chosen["name"])).parameters:
+        given["domains"] = dataset.pictures.domains
+    sampler = SAMPLERS.build(chosen, **given)
     options = dict(section.get("loader") or {})
     options.pop("use_shared_memory", None)
     workers, prefetch = options.pop("num_workers", 0), options.pop("prefetch_factor", 2)

@@ -37,6 +37,18 @@ class LabelledSet:
         """Camera or unique id of each picture."""
         return [picture.group for picture in self.pictures]
 
+    @cached_property
+    def domains(self) -> NDArray[np.int64]:
+        """Number of the camera of each picture, ``(N,) int64``; cameras are numbered in sorted order.
+
+        Raises:
+            ValueError: if a picture has none.
+        """
+        cameras = [group for group in self.groups if group is not None]
+        if len(cameras) < len(self):
+            raise ValueError("not every picture states its camera: that takes a list with a third column")
+        return np.unique(cameras, return_inverse=True)[1].astype(np.int64)
+
     def name_of(self, number: int) -> str:
         """The label of a class number; the number itself if no picture has it."""
         return self._names.get(number, str(number))

@@ -81,6 +81,7 @@ class Loader:
         self.sampler = sampler
         self.meter = InputMeter()
         self.unreadable: Counter[str] = Counter()
+        self.pinned = pin_memory
         self._skip_unreadable, self._mix = skip_unreadable, tuple(mix)
         self._places = _Places(sampler)
         self._loader: DataLoader[Any] = DataLoader(

@@ -84,7 +84,7 @@ def build_optimisations(
     Args:
         config: one optimiser for everything, or a list ``[{Name: {scope, lr, ...}}]``. A scope is ``all``, the class of
             a module (``RecModel``, ``CenterLoss``), an attribute path (``backbone``) or a regular expression that
-            names of modules match from the start.
+            whole names of modules match.
         modules: as of ``Task``; parameters of losses take part.
 
     Raises:
@@ -120,7 +120,13 @@ def _scope_prefixes(scope: str, modules: Mapping[str, nn.Module]) -> list[str]:
     ]
     exact = [name for name, root in modules.items() if scope in (name, type(root).__name__)]
     exact += [f"{outer}.{inner}" for outer, inner, module in named if scope in (inner, type(module).__name__)]
-    return exact or [f"{outer}.{inner}" for outer, inner, _ in named if re.match(scope, inner)]
+    return exact or [f"{outer}.{inner}" for outer, inner, module in named if _matches(scope, inner, module)]
+
+
+def _matches(scope: str, name: str, module: nn.Module) -> bool:
+    """Whether a regular expression is the name of a module, or of the layer that it had within in the old stack."""
+    within = getattr(module, "old_name", None)
+    return bool(re.fullmatch(scope, name) or (within and re.fullmatch(scope, f"{name}.{within}")))
 
 
 def _inside(parameter: str, prefixes: Iterable[str]) -> bool:

@@ -17,6 +17,12 @@ from training.losses.distillation import (
     cosine_distance,
     relation_distance,
 )
+from training.losses.domains import (
+    CELossForMetaBIN,
+    InterDomainShuffleLoss,
+    IntraDomainScatterLoss,
+    TripletLossForMetaBIN,
+)
 from training.losses.eml import EmlLoss
 from training.losses.hashing import DCHLoss, DSHSDLoss, LCDSHLoss
 from training.losses.koleo import KoLeo
@@ -31,6 +37,7 @@ from training.losses.triplet import TriHardLoss, TripletLoss, TripletLoss2018, T
 __all__ = [
     "LOSSES",
     "CELoss",
+    "CELossForMetaBIN",
     "CenterLoss",
     "CombinedLoss",
     "ContrastiveLoss",
@@ -45,6 +52,8 @@ __all__ = [
     "DistillationRelationalLoss",
     "EmlLoss",
     "FeatureLoss",
+    "InterDomainShuffleLoss",
+    "IntraDomainScatterLoss",
     "KoLeo",
     "LCDSHLoss",
     "MSMLoss",
@@ -58,6 +67,7 @@ __all__ = [
     "TripletAngularMarginLossXBM",
     "TripletLoss",
     "TripletLoss2018",
+    "TripletLossForMetaBIN",
     "TripletLossV2",
     "cosine_distance",
     "relation_distance",

@@ -2,15 +2,7 @@
 
 from torch import nn
 
-from training.registry import METABIN, Registry
+from training.registry import Registry
 
 LOSSES: Registry[nn.Module] = Registry("loss")
 """Losses: ``forward(outputs, labels) -> scalar``, by the names that configuration files use."""
-
-LOSSES.decline(
-    METABIN,
-    "CELossForMetaBIN",
-    "TripletLossForMetaBIN",
-    "InterDomainShuffleLoss",
-    "IntraDomainScatterLoss",
-)

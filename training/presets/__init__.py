@@ -2,14 +2,12 @@
 
 from pathlib import Path, PurePosixPath
 
-from training.registry import METABIN, UnknownName
+from training.registry import UnknownName
 
 FOLDER = Path(__file__).parent
 INT8 = "train the plain preset, then export with --int8, which measures what that costs"
 SMALLER = "networks are not pruned; let the large one teach a smaller one (Arch.name: DistillationModel)"
 ABSENT = {
-    "reid/MetaBIN_ResNet50_cross_domain": METABIN,
-    "reid/MetaBIN_cross_domain": METABIN,
     "metric_learning/adaface_ir18": "any backbone learns faces with Head: {name: AdaMargin}; give a folder per person",
     "GeneralRecognition/Gallery2FC_PPLCNet_x2_5": "a gallery is searched by the indexer, not by a layer of the network",
     "slim/GeneralRecognition_PPLCNet_x2_5_quantization": INT8,

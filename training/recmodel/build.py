@@ -12,21 +12,25 @@ from training.config.reading import ConfigError
 from training.config.schema import Config
 from training.data.build import build_dataset, build_loader
 from training.data.dataset import PictureDataset
+from training.data.loader import Loader
 from training.engine.checkpoint import has_checkpoint
 from training.engine.checkpoint import load_weights as checkpoint_weights
 from training.engine.parallel import local_rank, rank, world_size
 from training.engine.randomness import seed_all
 from training.engine.settings import LoopSettings
+from training.engine.task import Task
 from training.losses import CombinedLoss
 from training.recmodel.evaluate import configured_evaluation
+from training.recmodel.metabin import BASIC, META_TEST, META_TRAIN, MetaBinTask
 from training.recmodel.model import build_recmodel
-from training.recmodel.task import RecTask
+from training.recmodel.task import Evaluate, RecTask
 from training.recmodel.weights import load_weights, read_weights
 
 logger = logging.getLogger(__name__)
+META_LOSSES = {BASIC: "Basic", META_TRAIN: "MetaTrain", META_TEST: "MetaTest"}
 
 
-def build_task(config: Config) -> tuple[RecTask, PictureDataset]:
+def build_task(config: Config) -> tuple[Task, PictureDataset]:
     """The task of a configuration, and the pictures it trains on. A head without ``class_num`` gets that of the data.
 
     Raises:
@@ -47,7 +51,9 @@ def build_task(config: Config) -> tuple[RecTask, PictureDataset]:
     model = build_recmodel(arch_section(config, dataset.pictures.class_num))
     if settings.pretrained_model is not None:
         start_from(model, settings.pretrained_model)
-    task = RecTask(
+    if settings.train_mode == "metabin":
+        return metabin_task(config, model, loader, evaluate), dataset
+    task: Task = RecTask(
         model,
         CombinedLoss(config.Loss.Train, config.Loss.single_weight_ignored),
         loader,
@@ -57,6 +63,29 @@ def build_task(config: Config) -> tuple[RecTask, PictureDataset]:
         settings.iter_per_epoch,
     )
     return task, dataset
+
+
+def metabin_task(config: Config, model: nn.Module, loader: Loader, evaluate: Evaluate | None) -> MetaBinTask:
+    """The task of ``Global.train_mode: metabin``.
+
+    Raises:
+        ValueError: as ``build_task``.
+    """
+    settings, meta = config.Global, config.DataLoader.Metalearning
+    assert meta is not None
+    pictures = build_dataset(meta.Train.dataset, settings.seed + 1)
+    return MetaBinTask(
+        model,
+        {part: CombinedLoss(getattr(config.Loss, key) or ()) for part, key in META_LOSSES.items()},
+        loader,
+        build_loader(pictures, meta.Train.model_dump(), settings.seed + 1, pin_memory=loader.pinned),
+        config.Optimizer,
+        settings.epochs,
+        settings.warmup_iter,
+        settings.seed,
+        evaluate,
+        settings.iter_per_epoch,
+    )
 
 
 def check_class_number(config: Config, of_data: int) -> None:

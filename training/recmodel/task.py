@@ -50,15 +50,7 @@ class RecTask:
 
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
         """The batches of an epoch; with ``batches_per_epoch`` they are a stretch of the loader's passes."""
-        passed, skip = divmod(epoch * self.batches_per_epoch + first, max(1, len(self._loader)))
-        left = self.batches_per_epoch - first
-        while left > 0:
-            for batch in self._loader.epoch(passed, skip):
-                yield batch
-                left -= 1
-                if left == 0:
-                    return
-            passed, skip = passed + 1, 0
+        return stretch(self._loader, self.batches_per_epoch, epoch, first)
 
     def samples(self, batch: Batch) -> int:
         """Pictures of a batch."""
@@ -76,6 +68,19 @@ class RecTask:
     def evaluate(self, network: nn.Module) -> Mapping[str, float]:
         """What the configuration's metrics say of a network; nothing if it has none."""
         return self._evaluate(network) if self._evaluate is not None else {}
+
+
+def stretch(loader: Loader, batches_per_epoch: int, epoch: int, first: int) -> Iterator[Batch]:
+    """Batches of an epoch from number ``first`` on, where an epoch is a stretch of the loader's passes."""
+    passed, skip = divmod(epoch * batches_per_epoch + first, max(1, len(loader)))
+    left = batches_per_epoch - first
+    while left > 0:
+        for batch in loader.epoch(passed, skip):
+            yield batch
+            left -= 1
+            if left == 0:
+                return
+        passed, skip = passed + 1, 0
 
 
 def gathered(outputs: Any) -> Any:

@@ -75,7 +75,12 @@ def test_the_resolved_form_says_the_same():
         (
             "  Eval:\n    - CELoss",
             "  MetaTrain:\n    - CELoss",
-            r"Loss: MetaTrain is not part of.* reid/strong_baseline",
+            r"Loss\.MetaTrain is for Global\.train_mode: metabin",
+        ),
+        (
+            'eval_mode: "retrieval"',
+            "train_mode: metabin",
+            r"metabin needs Loss\.Basic, Loss\.MetaTrain, Loss\.MetaTest",
         ),
     ],
 )

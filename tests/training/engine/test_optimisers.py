@@ -7,6 +7,7 @@ from torch import nn
 
 from tests.training.shared import fixtures
 from training.engine.optimisers import build_optimisations
+from training.recmodel.heads import HEADS
 from training.registry import UnknownName
 
 STEPS, EPOCHS = 5, 4
@@ -204,6 +205,20 @@ def test_one_optimiser_trains_losses_too(modules):
     assert len(found(whole, modules)) == 7
     (network,) = build_optimisations([{"Adam": {"scope": "Rec", "lr": 0.1}}], modules, 1, 1)
     assert len(found(network, modules)) == 6
+
+
+def test_an_expression_has_to_match_a_whole_name_and_finds_layers_by_their_old_names():
+    network = nn.ModuleDict(
+        {
+            "conv0": nn.ModuleDict({"conv": nn.Conv2d(3, 4, 1), "gate": nn.Linear(2, 2, bias=False)}),
+            "head": HEADS.build({"name": "FC", "embedding_size": 4, "class_num": 2, "bias_attr": False}),
+        }
+    )
+    modules = {"model": network}
+    scoped = [{"SGD": {"scope": ".*(conv|fc)", "lr": 0.1}}, {"SGD": {"scope": ".*gate", "lr": 0.2}}]
+    first, second = build_optimisations(scoped, modules, 1, 1)
+    assert found(first, modules) == {"model.conv0.conv.weight", "model.conv0.conv.bias", "model.head.weight"}
+    assert found(second, modules) == {"model.conv0.gate.weight"}
 
 
 def test_scopes_that_match_nothing_or_overlap_are_refused(modules):

@@ -253,13 +253,42 @@ def relation_distance(a: Rows, b: Rows) -> float:
     return mean([(float(a[i] @ a[j]) - float(b[i] @ b[j])) ** 2 for i in n for j in n])
 
 
+def domain_shuffle(rows: Rows, domains: Rows, labels: list[int]) -> float:
+    rows, values, n = unit(rows), [], range(len(rows))
+    for i in n:
+        far = [euclidean(rows[i], rows[j]) for j in n if domains[j] != domains[i]]
+        near = [euclidean(rows[i], rows[j]) for j in strangers(labels, i) if domains[j] == domains[i]]
+        if near:
+            values.append(log1p(exp(max(far, default=0.0) - min(near))))
+    return mean(values)
+
+
+def domain_scatter(rows: Rows, domains: Rows) -> float:
+    rows, values = unit(rows), []
+    for domain in sorted(set(domains.tolist())):
+        own = [row for row, other in zip(rows, domains, strict=True) if other == domain]
+        middle = unit(np.mean(own, axis=0)[None])[0]
+        values.append(mean([float(row @ middle) for row in own]))
+    return mean(values)
+
+
+def smoothed_for_metabin(logits: Rows, labels: list[int]) -> float:
+    values = []
+    for row, label in zip(logits, labels, strict=True):
+        shares = softmax(row)
+        others = [log(share) for c, share in enumerate(shares) if c != label]
+        values.append(-0.9 * log(shares[label]) - 0.1 * mean(others))
+    return mean(values)
+
+
 @dataclass(frozen=True)
 class Case:
-    """Parameters of a loss and its slow form; ``networks``: it reads outputs by network."""
+    """Parameters of a loss and its slow form; ``networks``: it reads outputs by network, ``domains``: domains too."""
 
     naive: Naive
     options: dict[str, Any] = field(default_factory=dict)
     networks: bool = False
+    domains: bool = False
 
 
 CLASSES, DIM = 6, 8
@@ -307,6 +336,12 @@ CASES: dict[str, Case] = {
     "DSHSDLoss": Case(lambda loss, o, labels: dshsd(o["features"], o["logits"], labels), {"alpha": 0.05}),
     "LCDSHLoss": Case(of_features(lcdsh)),
     "DCHLoss": Case(of_features(dch), {"gamma": 20.0, "_lambda": 0.1}),
+    "CELossForMetaBIN": Case(lambda loss, o, labels: smoothed_for_metabin(o["logits"], labels), {"epsilon": 0.1}),
+    "TripletLossForMetaBIN": Case(of_features(batch_hard, euclidean, 1.0)),
+    "InterDomainShuffleLoss": Case(
+        lambda loss, o, labels: domain_shuffle(o["features"], o["domains"], labels), domains=True
+    ),
+    "IntraDomainScatterLoss": Case(lambda loss, o, labels: domain_scatter(o["features"], o["domains"]), domains=True),
     "DMLLoss": Case(of_pair(mutual, "logits"), networks=True),
     "DistillationGTCELoss": Case(
         lambda loss, o, labels: sum(cross_entropy(network["logits"], labels) for network in o.values()),

@@ -36,7 +36,8 @@ def outputs_of(case: Case, rows: int, seed: int = 0, dtype: torch.dtype = torch.
     def network() -> dict[str, Tensor]:
         sizes = {"features": DIM, "logits": CLASSES}
         made = {key: torch.randn(rows, size, generator=random, dtype=torch.float64) for key, size in sizes.items()}
-        return {key: value.to(dtype).requires_grad_() for key, value in made.items()}
+        leaves = {key: value.to(dtype).requires_grad_() for key, value in made.items()}
+        return leaves | ({"domains": torch.arange(rows) // 2 % 3} if case.domains else {})
 
     return {"Student": network(), "Teacher": network()} if case.networks else network()
 

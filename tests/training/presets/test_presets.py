@@ -95,9 +95,11 @@ def test_network_losses_and_optimisers_fit_at_the_size_of_the_recipe(name: str) 
     trained = [p for module in (model, loss) for p in module.parameters() if p.requires_grad]
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
     made = like(outputs)
-    total(CombinedLoss(config.Loss.Train)(made, LABELS)).backward()
+    total(CombinedLoss(config.Loss.Train)(made | {"domains": LABELS % 2}, LABELS)).backward()
     assert any(leaf.grad is not None and leaf.grad.any() for leaf in tensors(made))
-    built = build_optimisations(config.Optimizer, {"model": model, "loss": loss}, config.Global.epochs, 1000)
+    # The last one of MetaBIN gives a rate alone.
+    optimisers = config.Optimizer[:2] if config.Global.train_mode == "metabin" else config.Optimizer
+    built = build_optimisations(optimisers, {"model": model, "loss": loss}, config.Global.epochs, 1000)
     assert sum(len(group["params"]) for one in built for group in one.optimizer.param_groups) == len(trained)
 
 
@@ -115,7 +117,8 @@ def test_a_preset_takes_a_step_down(name: str) -> None:
     for module in model.modules():
         if "Dropout" in type(module).__name__:
             module.eval()
-    before = total(loss(model(images, LABELS), LABELS))
+    domains = {"domains": torch.tensor([0, 1, 0, 1])}
+    before = total(loss(model(images, LABELS) | domains, LABELS))
     before.backward()
     slopes = [p for p in model.parameters() if p.grad is not None]
     length = torch.stack([p.grad.square().sum() for p in slopes]).sum().sqrt()
@@ -123,7 +126,7 @@ def test_a_preset_takes_a_step_down(name: str) -> None:
     with torch.no_grad():
         for parameter in slopes:
             parameter -= 1e-3 * parameter.grad / length
-    assert total(loss.eval()(model(images, LABELS), LABELS)) < before
+    assert total(loss.eval()(model(images, LABELS) | domains, LABELS)) < before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,10 +145,13 @@ def test_chains_give_pictures_of_the_stated_shape(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_samplers_give_batches_of_the_stated_size(name: str) -> None:
-    sampler = configuration(name).DataLoader.Train.sampler
-    labels = np.arange(97_000) if "id_list" in sampler else np.repeat(np.arange(700), 4)
-    batches = SAMPLERS.build(sampler, labels=labels, seed=0, rank=0, world_size=1)
-    assert len(next(batches.batches(0))) == sampler["batch_size"]
+    sources = configuration(name).DataLoader
+    for source in (sources.Train, *([sources.Metalearning.Train] if sources.Metalearning else [])):
+        sampler = source.sampler
+        labels = np.arange(97_000) if "id_list" in sampler else np.repeat(np.arange(700), 4)
+        cameras = {"domains": np.arange(len(labels)) // 4 % 6} if "camera_to_domain" in sampler else {}
+        batches = SAMPLERS.build(sampler, labels=labels, seed=0, rank=0, world_size=1, **cameras)
+        assert len(next(batches.batches(0))) == sampler["batch_size"]
 
 
 def test_every_preset_is_on_the_page() -> None:

@@ -1,6 +1,7 @@
 """Which pictures make a batch: samplers under the names that configuration files use."""
 
 from training.data.samplers.base import SAMPLERS, BatchSampler
+from training.data.samplers.domains import DomainShuffleBatchSampler
 from training.data.samplers.identity import DistributedRandomIdentitySampler
 from training.data.samplers.multi_scale import MultiScaleSampler
 from training.data.samplers.pk import PKSampler
@@ -14,6 +15,7 @@ __all__ = [
     "ClassWeightedSampler",
     "DistributedBatchSampler",
     "DistributedRandomIdentitySampler",
+    "DomainShuffleBatchSampler",
     "MultiScaleSampler",
     "PKSampler",
     "RepeatedAugSampler",

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.registry import METABIN, Registry
+from training.registry import Registry
 
 
 class BatchSampler(Protocol):
@@ -27,9 +27,9 @@ class BatchSampler(Protocol):
 
 
 SAMPLERS: Registry[BatchSampler] = Registry("sampler")
-"""Factories take ``labels`` (class number of each picture), their parameters, ``seed``, ``rank``, ``world_size``."""
+"""Factories take ``labels`` (class number of each picture), their parameters, ``seed``, ``rank``, ``world_size``; those
+that have a parameter ``domains`` also the number of each picture's camera."""
 
-SAMPLERS.decline(METABIN, "DomainShuffleBatchSampler")
 SAMPLERS.decline(
     "merge the sets with the command data merge; PKSampler's id_list and ratio draw from some of them more often",
     "MixSampler",

@@ -1,6 +1,6 @@
 """Image trunks, by the names that configuration files use."""
 
-from training.recmodel.backbones import hashing, mobilenet, pplcnetv2, resnet
+from training.recmodel.backbones import hashing, metabin, mobilenet, pplcnetv2, resnet
 from training.recmodel.backbones.efficientnet_lite import EfficientNetLite, efficientnet_lite0
 from training.recmodel.backbones.pplcnet import PPLCNet
 from training.recmodel.backbones.registry import BACKBONES
@@ -11,6 +11,7 @@ __all__ = [
     "PPLCNet",
     "efficientnet_lite0",
     "hashing",
+    "metabin",
     "mobilenet",
     "pplcnetv2",
     "resnet",

@@ -2,11 +2,10 @@
 
 from torch import nn
 
-from training.registry import METABIN, Registry
+from training.registry import Registry
 
 BACKBONES: Registry[nn.Module] = Registry("backbone")
 
-BACKBONES.decline(METABIN, "ResNet50_metabin")
 BACKBONES.decline(
     "any backbone learns faces with Head: {name: AdaMargin}, such as timm/resnet18 or MobileNetV3_large_x1_0",
     *(f"AdaFace_IR_{layers}" for layers in (18, 34, 50, 101, 152, 200)),

@@ -97,11 +97,11 @@ class ResNet(nn.Sequential):
 
 
 LAST_STAGE_STRIDE1 = (2, 2, 2, 2, 1)
-_FIFTY = (3, 4, 6, 3)
-BACKBONES.register("ResNet50")(partial(ResNet, _FIFTY))
-BACKBONES.register("ResNet50_vd")(partial(ResNet, _FIFTY, vd=True))
-BACKBONES.register("ResNet50_last_stage_stride1")(partial(ResNet, _FIFTY, stride_list=LAST_STAGE_STRIDE1))
-BACKBONES.register("ResNet50_vd_last_stage_stride1")(partial(ResNet, _FIFTY, vd=True, stride_list=LAST_STAGE_STRIDE1))
-BACKBONES.register("ResNet50_adaptive_max_pool2d")(partial(ResNet, _FIFTY, pool="max"))
+FIFTY = (3, 4, 6, 3)
+BACKBONES.register("ResNet50")(partial(ResNet, FIFTY))
+BACKBONES.register("ResNet50_vd")(partial(ResNet, FIFTY, vd=True))
+BACKBONES.register("ResNet50_last_stage_stride1")(partial(ResNet, FIFTY, stride_list=LAST_STAGE_STRIDE1))
+BACKBONES.register("ResNet50_vd_last_stage_stride1")(partial(ResNet, FIFTY, vd=True, stride_list=LAST_STAGE_STRIDE1))
+BACKBONES.register("ResNet50_adaptive_max_pool2d")(partial(ResNet, FIFTY, pool="max"))
 BACKBONES.register("ResNet101")(partial(ResNet, (3, 4, 23, 3)))
 BACKBONES.register("ResNet152")(partial(ResNet, (3, 8, 36, 3)))

@@ -18,6 +18,9 @@ class FC(nn.Module):
             False for no bias.
     """
 
+    old_name = "fc"
+    """What the old stack called the layer within, by which scopes of optimisers find it."""
+
     def __init__(
         self, embedding_size: int, class_num: int, weight_attr: Attribute = None, bias_attr: Attribute = None
     ) -> None:

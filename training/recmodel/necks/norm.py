@@ -74,3 +74,33 @@ class BNNeck(nn.Module):
             return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
         y: Tensor = norm(rows)
         return y
+
+
+@NECKS.register()
+class MetaBNNeck(BNNeck):
+    """Batch norm that counts as Paddle does, with a mode for MetaBIN (Choi et al., CVPR 2021).
+
+    ``hold``: in training, normalise by the batch without taking note of its statistics.
+
+    Args:
+        num_features: width.
+        weight_attr, bias_attr: as of ``BNNeck``.
+        use_global_stats: read from old files; as there, it changes nothing.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        weight_attr: Attribute = None,
+        bias_attr: Attribute = None,
+        use_global_stats: bool = False,
+    ) -> None:
+        super().__init__(num_features, True, weight_attr, bias_attr, biased_running_variance=True)
+        self.hold = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, num_features)``, or a map of 1x1, to the same width."""
+        rows, norm = features.flatten(1), self.feat_bn
+        if self.training and self.hold and len(rows) > 1:
+            return F.batch_norm(rows, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+        return super().forward(features)

@@ -2,9 +2,7 @@
 
 from torch import nn
 
-from training.registry import METABIN, Registry
+from training.registry import Registry
 
 NECKS: Registry[nn.Module] = Registry("neck")
 """Necks: ``forward(features) -> embeddings (N, D)``, by the names that configuration files use."""
-
-NECKS.decline(METABIN, "MetaBNNeck")

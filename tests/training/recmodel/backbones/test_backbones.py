@@ -47,6 +47,8 @@ PUBLISHED = {
     "ResNet50_vd": Published(2048, 23_580_512, 4_326_776_832),
     "ResNet50_last_stage_stride1": Published(2048, 23_561_152, 6_207_619_072 - 2048 * 512),
     "ResNet50_vd_last_stage_stride1": Published(2048, 23_580_512),
+    # That of ResNet50 with two more affine numbers and a gate in each of the 26,560 normalised channels.
+    "ResNet50_metabin": Published(2048, parameters=25_557_032 - 2_049_000 + 3 * 26_560),
     "ResNet50_adaptive_max_pool2d": Published(2048, 23_561_152, 4_087_136_256),
     "ResNet101": Published(2048, parameters=44_549_160 - 2_049_000),
     "ResNet152": Published(2048, parameters=60_192_808 - 2_049_000),
@@ -73,6 +75,7 @@ FAMILIES = (
     "PPLCNetV2_base_ShiTu",
     "ResNet50",
     "ResNet50_vd",
+    "ResNet50_metabin",
     "MobileNetV1",
     "MobileNetV3_large_x1_0",
     "EfficientNetLite0",

@@ -8,12 +8,14 @@ from torch import Tensor, nn
 
 from tests.training.shared import fixtures
 from training.engine.parameters import parameter_rules
-from training.recmodel.necks import FC, NECKS, BNNeck, FRFNNeck, HashNeck, VehicleNeck
+from training.recmodel.backbones.metabin import held_statistics
+from training.recmodel.necks import FC, NECKS, BNNeck, FRFNNeck, HashNeck, MetaBNNeck, VehicleNeck
 from training.registry import UnknownName
 
 CONFIGS = {
     "FC": {"embedding_size": 6, "class_num": 4},
     "BNNeck": {"num_features": 6},
+    "MetaBNNeck": {"num_features": 6},
     "VehicleNeck": {"in_channels": 6, "out_channels": 4},
     "FRFNNeck": {"num_features": 6, "low_dim": 4},
     "Tanh": {},
@@ -41,7 +43,7 @@ def test_a_neck_takes_a_pooled_map_and_gives_rows_and_gradients(name: str) -> No
     neck = NECKS.build({"name": name, **CONFIGS[name]})
     x = torch.randn(5, 6, 1, 1, requires_grad=True)
     y = neck(x)
-    assert y.shape == (5, 6 if name in ("BNNeck", "Tanh", "Identity") else 4)
+    assert y.shape == (5, 6 if name in ("BNNeck", "MetaBNNeck", "Tanh", "Identity") else 4)
     (y * torch.randn_like(y)).sum().backward()
     assert x.grad is not None
     assert float(x.grad.abs().sum()) > 0
@@ -128,10 +130,20 @@ def test_hash_codes_are_soft_in_training_and_signs_in_evaluation() -> None:
     assert torch.equal(hard, torch.where(soft >= 0, 1.0, -1.0))
 
 
+def test_the_held_neck_of_metabin_takes_no_note_of_the_batch() -> None:
+    neck, x = MetaBNNeck(4).train(), torch.randn(6, 4) + 2
+    with held_statistics(nn.Sequential(neck)):
+        held = neck(x)
+    assert not neck.feat_bn.running_mean.any()
+    torch.testing.assert_close(held, neck(x))
+    assert neck.feat_bn.running_mean.any()
+
+
 @pytest.mark.shared
-def test_bnneck_gives_the_stored_training_steps() -> None:
-    arrays = stored("bnneck")
-    neck = BNNeck(8, biased_running_variance=True)
+@pytest.mark.parametrize("name", ["bnneck", "metabnneck"])
+def test_bnnecks_give_the_stored_training_steps(name: str) -> None:
+    arrays = stored(name)
+    neck = BNNeck(8, biased_running_variance=True) if name == "bnneck" else MetaBNNeck(8)
     put(neck.feat_bn.weight, arrays["gamma"])
     put(neck.feat_bn.bias, arrays["beta"])
     for step in range(2):
