@@ -11,7 +11,7 @@ same network, losses and optimisers over one batch in memory: no input, no avera
 import argparse
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Clock:
     """Sums CPU seconds of this thread by part."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self._last = time.thread_time()
 
     def mark(self, part: str) -> None:

@@ -28,6 +28,10 @@ from training.recmodel.start import fit_neck
 app = typer.Typer()
 console = Console()
 
+FoldOption = Annotated[
+    int | None,
+    typer.Option("--unseen-fold", min=0, max=2, help="Fold that trained nothing, where the bundle is none of tune."),
+]
 WriteOption = Annotated[bool, typer.Option(help="Write the figures into the bundle's card and readme.")]
 
 
@@ -50,14 +54,16 @@ def choose_mix(run: RunOption, threads: ThreadsOption = 1) -> None:
 
 
 @app.command()
-def eval_extractor(bundle: BundleOption, write: WriteOption = False, threads: ThreadsOption = 1) -> None:
+def eval_extractor(
+    bundle: BundleOption, write: WriteOption = False, unseen: FoldOption = None, threads: ThreadsOption = 1
+) -> None:
     """Recall@1 of a bundle on unseen grocery classes and general ones, beside the frozen trunk.
 
     Example: python -m training eval-extractor --bundle models/extractor
     """
     torch.set_num_threads(threads)
     opened, data = read_bundle(bundle), shared_data()
-    fold = unseen_fold(opened)
+    fold = unseen_fold(opened) if unseen is None else unseen
     frozen = ShippedExtractor(pretrained=True)
     trunk = torch_embedder(served(frozen.backbone))
     command = "python -m training eval-extractor --bundle models/extractor"
@@ -82,8 +88,15 @@ def eval_decisions(bundle: BundleOption, write: WriteOption = False) -> None:
 
 
 def unseen_fold(bundle: Bundle) -> int:
-    """The fold of the shared classes that trained nothing in a bundle, as its recipe says."""
-    return Recipe.model_validate(yaml.safe_load(bundle.contents[RECIPE])).unseen_fold
+    """The fold of the shared classes that trained nothing in a bundle, as its recipe says.
+
+    Raises:
+        typer.BadParameter: if it is no recipe of ``tune``.
+    """
+    try:
+        return Recipe.model_validate(yaml.safe_load(bundle.contents[RECIPE])).unseen_fold
+    except ValueError:
+        raise typer.BadParameter("the bundle does not say which fold it left out: give --unseen-fold") from None
 
 
 def _report(bundle: Bundle, measured: list[Measurement], write: bool) -> None:
