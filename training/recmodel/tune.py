@@ -46,26 +46,34 @@ def tune(
     Raises:
         ValueError: if there are too few labels or no retained pictures, or the folder holds a run of another recipe.
     """
+    check_pictures(labelled, retained, recipe)
     run = open_run(folder, recipe)
     task = retention_task(labelled, retained, recipe, folder, workers)
     Trainer(task, loop_settings(recipe, device), run, report=report).train()
 
 
+def check_pictures(labelled: Sequence[Picture], retained: Sequence[Picture], recipe: Recipe) -> None:
+    """Are there enough pictures for the batches of a recipe?
+
+    Raises:
+        ValueError: if there are too few labels or no retained pictures.
+    """
+    labels = len({picture.label for picture in labelled})
+    if labels < recipe.classes_per_batch:
+        raise ValueError(
+            f"{labels} labels are fewer than the {recipe.classes_per_batch} of a batch: lower classes_per_batch in the"
+            " recipe"
+        )
+    if recipe.retained_per_batch and not retained:
+        raise ValueError("the recipe retains features, but no pictures to retain were given")
+
+
 def retention_task(
     labelled: Sequence[Picture], retained: Sequence[Picture], recipe: Recipe, folder: Path, workers: int = 0
 ) -> RetentionTask:
-    """The task of a run; start, cut-outs and teacher's embeddings are made in its ``folder`` once.
-
-    Raises:
-        ValueError: as ``tune``.
-    """
-    labels = sorted({picture.label for picture in labelled})
-    if len(labels) < recipe.classes_per_batch:
-        raise ValueError(f"{len(labels)} labels are fewer than the {recipe.classes_per_batch} of a batch")
-    if recipe.retained_per_batch and not retained:
-        raise ValueError("the recipe retains features, but no pictures to retain were given")
+    """The task of a run; start, cut-outs and teacher's embeddings are made in its ``folder`` once."""
     start = begin(labelled, recipe, folder)
-    groups = {label: [p for p in labelled if p.label == label] for label in labels}
+    groups = {label: [p for p in labelled if p.label == label] for label in sorted({p.label for p in labelled})}
     taught = teach(labelled, retained, recipe.shrinkage, folder / TEACHER) if recipe.distillation else {}
     material = Material(groups, retained, masks_of(labelled, recipe, folder), taught)
     return RetentionTask(recipe, start, material, workers)

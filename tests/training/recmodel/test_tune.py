@@ -63,12 +63,15 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, recipe: Recipe
 
 def test_a_run_refuses_another_recipe_and_too_few_pictures(tmp_path: Path) -> None:
     labelled = folder_pictures(draw_folder(tmp_path / "things", 2, 1, seed=0))
-    with pytest.raises(ValueError, match="2 labels are fewer than the 3"):
+    with pytest.raises(ValueError, match=r"2 labels are fewer than the 3 .*classes_per_batch"):
         tune(labelled, labelled, TINY, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     with pytest.raises(ValueError, match="no pictures to retain"):
-        tune(labelled, [], TINY.model_copy(update={"classes_per_batch": 2}), tmp_path / "other")
+        tune(labelled, [], TINY.model_copy(update={"classes_per_batch": 2}), tmp_path / "run")
+    two = TINY.model_copy(update={"classes_per_batch": 2})
+    open_run(tmp_path / "run", two)
     with pytest.raises(ValueError, match=r"another configuration .*differs in steps"):
-        tune(labelled, labelled, TINY.model_copy(update={"steps": 9}), tmp_path / "run")
+        tune(labelled, labelled, two.model_copy(update={"steps": 9}), tmp_path / "run")
 
 
 def test_the_shipped_recipe_is_readable_and_unknown_keys_are_refused(tmp_path: Path) -> None:
