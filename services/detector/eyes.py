@@ -47,7 +47,9 @@ class Eyes:
         """Load, verify and warm the bundle."""
         settings = self._settings
         try:
-            self._model = await self._run(lambda: load_detector(settings.bundle_path(), settings.thread_count()))
+            self._model = await self._run(
+                lambda: load_detector(settings.bundle_path(), settings.variant, settings.thread_count())
+            )
         except BundleError as error:
             self._failure = str(error)
             log.warning("bundle_refused", path=str(settings.bundle_path()), reason=self._failure)

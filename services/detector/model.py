@@ -20,7 +20,7 @@ class DetectionModel:
         info: what the service says of the model.
     """
 
-    def __init__(self, bundle: Bundle, session: Any) -> None:
+    def __init__(self, bundle: Bundle, session: Any, variant: str) -> None:
         self._session = session
         # One run at a time: a run already uses all the threads that it may.
         self._turn = threading.Lock()
@@ -29,7 +29,7 @@ class DetectionModel:
             name=card.name,
             version=card.version,
             kind="detector",
-            fingerprint=card.fingerprint,
+            fingerprint=card.models[variant].fingerprint,
             width=card.input.width,
             height=card.input.height,
             interpolation=card.input.interpolation,
@@ -53,7 +53,7 @@ class DetectionModel:
         return objects[:limit]
 
 
-def load_detector(path: Path, threads: int) -> DetectionModel:
+def load_detector(path: Path, variant: str, threads: int) -> DetectionModel:
     """Read, verify and warm a bundle.
 
     Raises:
@@ -62,6 +62,6 @@ def load_detector(path: Path, threads: int) -> DetectionModel:
     bundle = read_bundle(path)
     if bundle.card.kind != "detector":
         raise BundleError(f"{path}: this is a {bundle.card.kind}, not a detector")
-    session = open_session(bundle, threads=threads)
-    verify_bundle(bundle, session)
-    return DetectionModel(bundle, session)
+    session = open_session(bundle, variant, threads=threads)
+    verify_bundle(bundle, session, variant)
+    return DetectionModel(bundle, session, variant)

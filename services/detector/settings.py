@@ -20,6 +20,7 @@ class DetectorSettings(CommonSettings):
     bundle: Path | None = Field(
         default=None, description="The detector's bundle. Without: `detector` in the models folder."
     )
+    variant: str = Field(default="model.onnx", description="Model file of the bundle, e.g. `model.int8.onnx`.")
     threads: int = Field(default=0, ge=0, description="Threads of one model run; 0: one per core.")
     max_running: int = Field(default=0, ge=0, description="Requests worked on at the same time; 0: one per core.")
     max_waiting: int = Field(default=16, ge=0, description="Requests that may wait; beyond it they get 429.")

@@ -14,6 +14,7 @@ from training.engine.loop import Trainer
 from training.engine.parallel import local_rank, start_processes, stop_processes
 from training.engine.run import Run, code_revision
 from training.export.variants import Precision
+from training.options import command_line
 from training.picodet.data import DataError, Picture, read_checked
 from training.picodet.evaluation.detectors import (
     Detector,
@@ -131,7 +132,9 @@ def export(
             bundle = remake_bundle(old, pictures, out)
         if variant:
             chosen: list[Precision] = [one for one in get_args(Precision) if one in variant]
-            bundle = add_variants(bundle, chosen, pictures, validation_pictures(settings, data))
+            given = {"run": run, "out": out, "recipe": None if recipe == RECIPE else recipe}
+            command = command_line("export-picodet", **given, variant=chosen)
+            bundle = add_variants(bundle, chosen, pictures, validation_pictures(settings, data), command)
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     console.print(f"{bundle.path}: {bundle.card.fingerprint}, box error {bundle.card.parity.value:.2g} px")
@@ -169,7 +172,7 @@ def evaluate_bundle(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     found = {name: detect_all(detector, pictures) for name, detector in detectors.items()}
-    command, names = f"python -m training eval-picodet --bundle {bundle}", class_names(opened)
+    command, names = command_line("eval-picodet", bundle=bundle, recipe=recipe), class_names(opened)
     measured: list[Measurement] = []
     for name, detections in found.items():
         measured += measurements(name, pictures, detections, command, names if name == "this bundle" else ())

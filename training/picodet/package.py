@@ -215,7 +215,7 @@ def evaluation_table(evaluation: list[dict[str, Any]]) -> list[str]:
 
 def _cell(entry: dict[str, Any]) -> str:
     if entry["interval"] is None:
-        return f"{entry['value']:.1f}"
+        return f"{entry['value']:.3f}" if entry["value"] < 1 else f"{entry['value']:.1f}"
     low, high = entry["interval"]
     return f"{entry['value']:.3f} [{low:.2f}, {high:.2f}]"
 

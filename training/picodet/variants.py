@@ -28,13 +28,18 @@ QUANTISED = ("Conv",)
 
 
 def add_variants(
-    bundle: Bundle, precisions: Sequence[Precision], training: Sequence[Picture], validation: Sequence[Picture]
+    bundle: Bundle,
+    precisions: Sequence[Precision],
+    training: Sequence[Picture],
+    validation: Sequence[Picture],
+    command: str,
 ) -> Bundle:
     """Write the bundle again with variants of its ``model.onnx``, which stays what it is.
 
     Args:
         training: pictures that integers are calibrated on.
         validation: pictures that the variants are measured on; none leaves them unmeasured.
+        command: what makes and measures them, for the card.
 
     Raises:
         ValueError: if there is nothing to calibrate integers on.
@@ -47,7 +52,6 @@ def add_variants(
         variant_name(one): make_variant(graph, one, np.stack(inputs) if inputs else np.zeros(0, np.uint8), QUANTISED)
         for one in precisions
     }
-    command = f"python -m training export-picodet {' '.join(f'--variant {one}' for one in precisions)}"
     measured = {name: compare(bundle, content, validation, command) for name, content in variants.items() if validation}
     return rewritten(bundle, {**variants, "probe.npz": _probe(bundle, variants)}, measured)
 

@@ -141,10 +141,13 @@ def test_the_service_serves_it_and_leaves_the_classes_out(work, tmp_path):
     models = tmp_path / "models"
     write_extractor(models / "extractor")
     (models / "detector").symlink_to(work / "bundle")
-    with TestClient(standalone_app(models, tmp_path / "data")) as stack:
+    chosen = {"variant": "model.fp16.onnx"}
+    with TestClient(standalone_app(models, tmp_path / "data", detector=chosen)) as stack:
         assert stack.get("/readyz").status_code == 200
         with Image.open(work / "0.png") as picture:
             answer = stack.post("/detect", content=encode(picture)).json()
+    bundle = read_bundle(work / "bundle")
+    assert answer["models"]["detector"] == bundle.card.models["model.fp16.onnx"].fingerprint
     found = answer["objects"]
     assert len(found) >= 2
     assert set(found[0]) == {"box", "score"}

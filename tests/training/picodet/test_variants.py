@@ -28,7 +28,7 @@ def bundle(tmp_path_factory, pictures):
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     save_checkpoint(folder / "run" / LATEST, weights, {}, summary={"step": 3})
     made = make_bundle(folder / "run", settings, pictures, "", folder / "out")
-    return add_variants(made, ["fp16", "int8"], pictures, pictures)
+    return add_variants(made, ["fp16", "int8"], pictures, pictures, "the command")
 
 
 def test_variants_stand_beside_the_model_with_their_own_answers(bundle):
@@ -61,4 +61,4 @@ def test_boxes_are_decoded_in_floating_point(bundle):
 
 def test_integers_need_pictures(bundle):
     with pytest.raises(ValueError, match="calibrated"):
-        add_variants(bundle, ["int8"], [], [])
+        add_variants(bundle, ["int8"], [], [], "the command")
