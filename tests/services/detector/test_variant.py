@@ -13,7 +13,7 @@ def test_a_variant_enrols_and_recognises_under_its_own_fingerprint(tmp_path: Pat
     bundle = write_variant(models / "extractor", write_extractor(tmp_path / "plain"))
     write_detector(models / "detector")
     fingerprint = bundle.card.models["model.int8.onnx"].fingerprint
-    with TestClient(standalone_app(models, tmp_path / "data", variant="model.int8.onnx")) as stack:
+    with TestClient(standalone_app(models, tmp_path / "data", extractor={"variant": "model.int8.onnx"})) as stack:
         assert stack.get("/readyz").status_code == 200
         for seed in (1, 2):
             form = {"crop": "whole", "label": f"thing {seed}"}
