@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 
@@ -62,3 +64,22 @@ def test_a_recipe_without_data_is_refused(tmp_path):
 @pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_readable(path):
     assert read_recipe(path).train.loop.epochs > 0
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_in_the_package_is_read(path):
+    assert read_recipe(path).name == path.stem
+
+
+def test_a_file_may_be_cut_short_and_empty_pictures_left_out(tmp_path):
+    images = [{"id": n, "file_name": f"{n}.png", "width": 50, "height": 50} for n in range(4)]
+    annotations = [{"id": n, "image_id": n, "bbox": [1, 1, 20, 20]} for n in (0, 2, 3)]
+    (tmp_path / "boxes.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+
+    def names(**options):
+        found = training_pictures(recipe(coco=[{"annotations": "boxes.json", **options}]), tmp_path)
+        return [picture.path.stem for picture in found]
+
+    assert names() == ["0", "1", "2", "3"]
+    assert names(sample_num=3) == ["0", "1", "2"]
+    assert names(sample_num=3, allow_empty=False) == ["0", "2"]
