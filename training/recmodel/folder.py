@@ -16,6 +16,8 @@ from training.presets import preset
 
 HELD_OUT = 5
 """Every so manyth picture of a class is kept for measuring, from the second picture on."""
+LEAST_STEPS, EVALUATIONS = 200, 12
+"""Steps of a run, so that few pictures train as well; how often it is measured, at most once an epoch."""
 TRAIN_LIST, VAL_LIST = "train.txt", "val.txt"
 CALIBRATION_LIST, OTHERS_LIST = "calibration.txt", "others.txt"
 
@@ -38,7 +40,9 @@ def folder_config(data: Path, out: Path, leave_out: bool = False) -> dict[str, A
     lists = {TRAIN_LIST: training, VAL_LIST: held_out, CALIBRATION_LIST: parts.calibration, OTHERS_LIST: parts.others}
     _write_lists(lists, data, out)
     content = read_yaml(preset("folder"))
-    content["Global"]["output_dir"] = str(out)
+    batch = content["DataLoader"]["Train"]["sampler"]["batch_size"]
+    epochs = max(content["Global"]["epochs"], -(-LEAST_STEPS * batch // len(training)))
+    content["Global"] |= {"output_dir": str(out), "epochs": epochs, "eval_interval": max(1, epochs // EVALUATIONS)}
     loaders = content["DataLoader"]
     _point(loaders["Train"], data, out / TRAIN_LIST)
     _point(loaders["Eval"]["Gallery"], data, out / TRAIN_LIST)

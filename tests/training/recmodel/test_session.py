@@ -268,6 +268,16 @@ def test_of_few_pictures_none_is_held_out(tmp_path):
     assert hold_out([]) == ([], [])
 
 
+@pytest.mark.parametrize(("labels", "each", "epochs", "interval"), [(3, 5, 534, 44), (10, 4, 214, 17), (40, 30, 12, 1)])
+def test_few_pictures_train_for_200_steps_and_are_measured_twelve_times(tmp_path, labels, each, epochs, interval):
+    for label in range(labels):
+        (tmp_path / f"shop/{label}").mkdir(parents=True)
+        for number in range(each):
+            (tmp_path / f"shop/{label}/{number}.png").touch()
+    settings = folder_config(tmp_path / "shop", tmp_path / "out")["Global"]
+    assert (settings["epochs"], settings["eval_interval"]) == (epochs, interval)
+
+
 def test_one_class_teaches_nothing(tmp_path):
     (tmp_path / "one/thing").mkdir(parents=True)
     Path("pictures/thing-0/0.png").rename(tmp_path / "one/thing/0.png")
