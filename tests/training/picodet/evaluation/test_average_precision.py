@@ -1,16 +1,19 @@
 """Average precision against pycocotools and against cases that can be counted."""
 
 import contextlib
+import dataclasses
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kenspeckle.geometry import box_iou
 from training.picodet.data import IGNORED, Picture, one_class
 from training.picodet.evaluation.average_precision import (
     average_precision,
     bootstrap_ap,
+    class_average_precision,
     coco_results,
     coco_truth,
     precision_recall,
@@ -34,15 +37,15 @@ def scene(seed, photos=25):
     return pictures, found
 
 
-def by_pycocotools(pictures, found):
+def by_pycocotools(dataset, results):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = coco_truth(pictures)
+        truth.dataset = dataset
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(coco_results(found)), "bbox")
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -52,11 +55,43 @@ def by_pycocotools(pictures, found):
 @pytest.mark.parametrize("seed", range(3))
 def test_it_agrees_with_pycocotools(seed):
     pictures, found = scene(seed)
-    theirs, ours = by_pycocotools(pictures, found), average_precision(pictures, found)
+    theirs, ours = by_pycocotools(coco_truth(pictures), coco_results(found)), average_precision(pictures, found)
     assert 0.02 < ours.ap < 0.9
     assert ours.ap == pytest.approx(theirs.stats[0], abs=1e-9)
     assert ours.ap50 == pytest.approx(theirs.stats[1], abs=1e-9)
     np.testing.assert_allclose(precision_recall(pictures, found), theirs.eval["precision"][0, :, 0, 0, -1])
+
+
+def with_classes(pictures, found, rng):
+    """The scene with two classes and no crowds; a found box has the class of its object nine times in ten."""
+    labelled, detected = [], []
+    for picture, detections in zip(pictures, found, strict=True):
+        labels = rng.integers(0, 2, len(picture.boxes))
+        owner = box_iou(detections.boxes, picture.boxes).argmax(axis=1)
+        classes = np.where(rng.random(len(owner)) < 0.9, labels[owner], 1 - labels[owner])
+        labelled.append(dataclasses.replace(picture, labels=labels))
+        detected.append(dataclasses.replace(detections, classes=classes))
+    return labelled, detected
+
+
+def test_the_mean_over_classes_is_that_of_pycocotools():
+    pictures, found = with_classes(*scene(4), np.random.default_rng(4))
+    truth, results = coco_truth(pictures), coco_results(found)
+    for annotation, label in zip(truth["annotations"], np.concatenate([p.labels for p in pictures]), strict=True):
+        annotation["category_id"] = 1 + int(label)
+    for result, label in zip(results, np.concatenate([d.classes for d in found]), strict=True):
+        result["category_id"] = 1 + int(label)
+    truth["categories"] = [{"id": 1, "name": "cup"}, {"id": 2, "name": "tin"}]
+    theirs = by_pycocotools(truth, results)
+    ours = class_average_precision(pictures, found, 2)
+    assert ours == pytest.approx((theirs.stats[0], theirs.stats[1]), abs=1e-9)
+    assert ours.ap < average_precision(pictures, found).ap  # boxes of the wrong class count there
+
+
+def test_a_class_without_objects_does_not_count():
+    pictures, found = [photo(BOX)], [Detections(np.array([BOX]), np.ones(1), np.zeros(1, np.int64))]
+    assert class_average_precision(pictures, found, 3) == pytest.approx((1.0, 1.0))
+    assert class_average_precision([photo()], [hits()], 2) == (-1, -1)
 
 
 BOX = [10.0, 10, 50, 50]
