@@ -54,7 +54,7 @@ def part_of(
     low, high = np.array(region[:2]), np.array(region[2:])
     side = (high - low) * rng.uniform(least, 1.0) * rng.uniform(0.9, 1.0, 2)
     start = low + rng.uniform(0, 1, 2) * (high - low - side)
-    x0, y0, x1, y1 = (*start.tolist(), *(start + side).tolist())
+    x0, y0, x1, y1 = np.concatenate([start, start + side]).tolist()
     return x0, y0, x1, y1
 
 

@@ -45,7 +45,9 @@ def cut_out(picture: Picture) -> NDArray[np.bool_]:
         return np.zeros((SIDE, SIDE), np.bool_)
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(small), labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    pixels = np.ascontiguousarray(small)
+    # No rectangle: the labels say where to begin, which OpenCV's types do not know.
+    cv2.grabCut(pixels, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
     mask = _largest_piece((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     share = mask.sum() / max(1, (bottom - top) * (right - left))
     return mask if LEAST_SHARE <= share <= MOST_SHARE else np.zeros_like(mask)
@@ -104,14 +106,15 @@ def _alpha(
 ) -> Image.Image:
     alpha = Image.new("L", image.size, 0)
     if mask.any() and (fixed or rng.random() >= BLOB_SHARE):
-        x0, y0, x1, y1 = region_of(picture, image.width, image.height)
-        alpha.paste(Image.fromarray(mask).convert("L").resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR), (x0, y0))
+        left, top, right, bottom = region_of(picture, image.width, image.height)
+        size = (right - left, bottom - top)
+        alpha.paste(Image.fromarray(mask).convert("L").resize(size, Image.Resampling.BILINEAR), (left, top))
     else:
         x0, y0, x1, y1 = picture.box or (0, 0, *image.size)
         share = 0.8 if fixed else rng.uniform(0.35, 1.0)
         width, height = share * (x1 - x0), share * (y1 - y0)
-        left, top = (low + rng.uniform(0, 1) * room for low, room in ((x0, x1 - x0 - width), (y0, y1 - y0 - height)))
-        ImageDraw.Draw(alpha).ellipse((left, top, left + width, top + height), fill=255)
+        x, y = (low + rng.uniform(0, 1) * room for low, room in ((x0, x1 - x0 - width), (y0, y1 - y0 - height)))
+        ImageDraw.Draw(alpha).ellipse((x, y, x + width, y + height), fill=255)
     return alpha.filter(ImageFilter.GaussianBlur(0.8))
 
 
