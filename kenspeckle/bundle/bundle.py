@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from kenspeckle.arrays import read_npz
 from kenspeckle.bits import unit_codes
 from kenspeckle.bundle.card import Card, Measurement
 from kenspeckle.decision import LeaveOut
@@ -42,8 +43,7 @@ class Bundle:
             BundleError: if the file is missing or unreadable.
         """
         try:
-            with np.load(io.BytesIO(self.contents[name]), allow_pickle=False) as archive:
-                return {key: archive[key] for key in archive.files}
+            return read_npz(io.BytesIO(self.contents[name]))
         except Exception as error:
             raise BundleError(f"{self.path}: {name} cannot be read: {error}") from error
 

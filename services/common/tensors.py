@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kenspeckle.arrays import read_npy_header
 from services.common.errors import Malformed, Unprocessable
 
 MEDIA_TYPE = "application/x-npy"
@@ -36,9 +37,7 @@ def decode_npy(
     """
     stream = io.BytesIO(body)
     try:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        got_shape, fortran, got = read_header(stream)
+        got_shape, fortran, got = read_npy_header(stream)
     except Exception as error:
         raise Malformed(f"not an array in .npy format: {error}", field) from error
     wanted = np.dtype(dtype)

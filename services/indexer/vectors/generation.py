@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from kenspeckle.arrays import read_npz
 from services.indexer.files import write_durably
 
 FORMAT = 1
@@ -52,8 +53,8 @@ class Generations:
         """The newest readable generation of a gallery's fingerprint; None if there is none."""
         for path in reversed(self._of(gallery_id)):
             try:
-                with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
+                with path.open("rb") as stream:
+                    arrays = read_npz(stream)
                 if arrays["format"] == FORMAT and arrays["fingerprint"] == fingerprint:
                     return arrays
                 reason = "of another format or fingerprint"
