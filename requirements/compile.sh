@@ -10,7 +10,7 @@ echo "torch ; python_version < '3'" > "$apart"
 compile() {
     extra=$1; shift
     "$uv" pip compile pyproject.toml --quiet --extra "$extra" --universal --python-version 3.11 --generate-hashes \
-        --no-header --no-annotate --no-emit-index-url --no-emit-find-links --override "$apart" \
+        --no-header --no-annotate --override "$apart" \
         --output-file "requirements/$extra.txt" "$@"
 }
 pins=$(mktemp); trap 'rm -f "$pins" "$apart"' EXIT
