@@ -111,26 +111,12 @@ def memory_loss(file: str, upstream: bool = False) -> nn.Module:
     return LOSSES.build({"name": "ContrastiveLoss_XBM", **sizes, "embedding_size": 8})
 
 
+@pytest.mark.parametrize(("upstream", "steps"), [(False, 3), (True, 4)])
 @pytest.mark.parametrize("file", ["tam_xbm", "contrastive_xbm"])
-def test_losses_with_a_memory(file: str) -> None:
-    """Until the memory is full: from then on the old stack overwrote its newest rows instead of its oldest."""
-    stored = recmodel_arrays(f"loss_{file}")
-    loss = memory_loss(file)
-    for step in range(3):
-        features = stored[f"features_{step}"].requires_grad_()
-        value = loss({"features": features}, stored[f"label_{step}"])
-        close(value, stored[f"loss_{step}"], 1e-4)
-        value.backward()
-        assert features.grad is not None
-        close(features.grad, stored[f"grad_features_{step}"], 1e-3)
-        close(loss.memory.features, stored[f"bank_feats_{step}"], 1e-4)
-        assert int(loss.memory.added) == int(stored[f"bank_ptr_{step}"])
-
-
-@pytest.mark.parametrize("file", ["tam_xbm", "contrastive_xbm"])
-def test_losses_with_the_old_memory_when_it_is_full_too(file: str) -> None:
-    stored, loss = recmodel_arrays(f"loss_{file}"), memory_loss(file, upstream=True)
-    for step in range(4):
+def test_losses_with_a_memory(file: str, upstream: bool, steps: int) -> None:
+    """Ours until the memory is full: from then on the old stack overwrote its newest rows instead of its oldest."""
+    stored, loss = recmodel_arrays(f"loss_{file}"), memory_loss(file, upstream)
+    for step in range(steps):
         features = stored[f"features_{step}"].requires_grad_()
         value = loss({"features": features}, stored[f"label_{step}"])
         close(value, stored[f"loss_{step}"], 1e-4)
