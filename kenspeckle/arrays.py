@@ -47,5 +47,4 @@ def _read(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         array = np.empty(math.prod(shape), dtype)
         if array.nbytes:
             cast(zipfile.ZipExtFile, member).readinto(array.view(np.uint8).data)
-        member.read(1)  # to the end, where the checksum is compared
     return array.reshape(shape, order="F" if fortran else "C")

@@ -1,6 +1,7 @@
 """Arrays in archives, read by several threads."""
 
 import io
+import struct
 import threading
 import time
 import zipfile
@@ -51,6 +52,24 @@ def test_a_damaged_archive_is_refused_or_gives_what_was_saved(data: st.DataObjec
         return
     for array in read.values():
         np.testing.assert_array_equal(array, np.arange(40, dtype=np.float32))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_no_byte_of_an_array_can_change_unseen(save: Any) -> None:
+    stream = io.BytesIO()
+    save(stream, one=np.full(40, 7.5))
+    content = stream.getvalue()
+    with zipfile.ZipFile(stream) as archive:
+        (member,) = archive.infolist()
+    start = 30 + sum(struct.unpack("<HH", content[26:30]))  # after the local header, the name and the extra field
+    for place in range(start, start + member.compress_size):
+        damaged = bytearray(content)
+        damaged[place] ^= 16
+        try:
+            read = read_npz(io.BytesIO(bytes(damaged)))
+        except Exception:
+            continue
+        np.testing.assert_array_equal(read["one"], np.full(40, 7.5))  # a bit that no decompressor looks at
 
 
 def test_an_array_of_another_length_than_its_header_says_is_refused() -> None:
