@@ -1,6 +1,7 @@
 """Every picture once an epoch."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,21 @@ class DistributedBatchSampler:
 
     def batches(self, epoch: int) -> Iterator[list[int]]:
         """The batches of an epoch: lists of positions."""
-        order = np.arange(self._count)
-        if self._shuffle:
-            order = generator(self._seed, epoch).permutation(order)
-        order = np.resize(order, max(self._ends[-1:], default=0)) if self._ends[-1:] > [self._count] else order
-        for start, end in zip([0, *self._ends[:-1]], self._ends, strict=True):
-            yield share_of(order[start:end], self._rank, self._world)
+        order = epoch_order(self._count, self._shuffle, self._seed, epoch)
+        for batch in cut(order, self._ends):
+            yield share_of(batch, self._rank, self._world)
+
+
+def epoch_order(count: int, shuffle: bool, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Positions of all pictures, shuffled or as they are."""
+    return generator(seed, epoch).permutation(count) if shuffle else np.arange(count)
+
+
+def cut(order: NDArray[np.int64], ends: Sequence[int]) -> Iterator[NDArray[np.int64]]:
+    """The batches that end at ``ends``; where the order is too short for them, it begins anew."""
+    order = np.resize(order, ends[-1])
+    for start, end in pairwise([0, *ends]):
+        yield order[start:end]
 
 
 def batch_ends(count: int, batch_size: int, world_size: int, drop_last: bool) -> list[int]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from training.data.samplers.base import SAMPLERS, generator
+from training.data.samplers.base import SAMPLERS
 from training.data.samplers.classes import Labels
-from training.data.samplers.plain import batch_ends
+from training.data.samplers.plain import batch_ends, cut, epoch_order
 
 
 @SAMPLERS.register("RASampler", "RepeatedAugSampler")
@@ -56,9 +56,6 @@ class RepeatedAugSampler:
 
     def batches(self, epoch: int) -> Iterator[list[int]]:
         """The batches of an epoch: lists of positions."""
-        order = np.arange(self._count)
-        if self._shuffle:
-            order = generator(self._seed, epoch).permutation(order)
-        order = np.resize(np.repeat(order, self._repeats), self._ends[-1])
-        for start, end in zip([0, *self._ends[:-1]], self._ends, strict=True):
-            yield order[start:end][self._rank :: self._world].tolist()
+        order = epoch_order(self._count, self._shuffle, self._seed, epoch)
+        for batch in cut(np.repeat(order, self._repeats), self._ends):
+            yield batch[self._rank :: self._world].tolist()
