@@ -23,6 +23,8 @@ def start_processes(device: str, meeting: str = "env://", number: int = -1, coun
     """
     if (count > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1) and not dist.is_initialized():
         backend = "nccl" if device.startswith("cuda") else "gloo"
+        if backend == "nccl":
+            torch.cuda.set_device(local_rank())  # where gathered objects go
         dist.init_process_group(backend, meeting, timeout=PATIENCE, rank=number, world_size=count)
 
 
@@ -58,7 +60,7 @@ def gather(tensor: Tensor) -> Tensor:
     Where every process computes the same loss of the gathered rows, and gradients of parameters are averaged over
     processes, the result is the gradient of that loss. Processes may have different numbers of rows.
     """
-    if world_size() == 1:
+    if not dist.is_initialized():
         return tensor
     counts = [torch.zeros(1, dtype=torch.int64, device=tensor.device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([len(tensor)], device=tensor.device))
@@ -86,7 +88,7 @@ class _AllGather(torch.autograd.Function):
 
 def mean_over_processes(value: Tensor) -> Tensor:
     """The mean of a value that every process has, without gradients; the value itself in a run of one."""
-    if world_size() == 1:
+    if not dist.is_initialized():
         return value.detach()
     total = value.detach().clone()
     dist.all_reduce(total)
@@ -95,7 +97,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 def from_first(value: T) -> T:
     """The value that the first process has, in all of them."""
-    if world_size() == 1:
+    if not dist.is_initialized():
         return value
     box = [value]
     dist.broadcast_object_list(box, src=0)
@@ -104,7 +106,7 @@ def from_first(value: T) -> T:
 
 def from_all(value: T) -> list[T]:
     """The values of all processes, in the order of ranks."""
-    if world_size() == 1:
+    if not dist.is_initialized():
         return [value]
     values: list[T] = [value] * world_size()
     dist.all_gather_object(values, value)
