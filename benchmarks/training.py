@@ -28,6 +28,7 @@ from training.config.schema import load_config
 from training.data.dataset import PictureDataset
 from training.data.pictures import Picture, folder_pictures
 from training.engine.loop import Trainer
+from training.engine.memory import keep_freed_memory
 from training.engine.optimisation import Optimisation
 from training.engine.settings import LoopSettings
 from training.engine.task import MODEL, Position, Task
@@ -242,6 +243,7 @@ def main() -> None:
     if (given.data is None) != (given.others is None):
         parser.error("--data and --others go together")
     torch.set_num_threads(1)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         data, others = (given.data, given.others) if given.data is not None else draw(Path(folder))
         rows = {
