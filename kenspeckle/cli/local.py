@@ -45,7 +45,7 @@ def train(context: typer.Context) -> None:
     \b
     Examples:
       kenspeckle train --help
-      kenspeckle train train --data photos/ --out runs/first
+      kenspeckle train tune --data photos/ --out runs/first
     """
     training = _beside("training.cli", "train", "The training package is")
     training.app(args=context.args, prog_name="kenspeckle train")

@@ -31,7 +31,7 @@ def test_every_command_is_listed_and_gives_an_example() -> None:
 
 def test_own_data_need_pictures_of_other_things(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "things", 2, 1, seed=0)
-    result = CliRunner().invoke(app, ["tune", "--data", str(folder), "--out", str(tmp_path / "run")])
+    result = CliRunner().invoke(app, ["closed-form", "--data", str(folder), "--out", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "go together" in result.output
 

@@ -74,6 +74,7 @@ def eval_config(
             model, settings = load_run(run)
             classes = read_classes(run_checkpoint(run).parent / CLASSES)
         else:
+            assert config is not None
             settings, classes = read_config(config, override or []), {}
             model = restored(settings)
         evaluate = configured_evaluation(settings, classes)

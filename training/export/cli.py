@@ -9,8 +9,8 @@ from rich.console import Console
 
 from kenspeckle.bundle import Bundle, BundleError, read_bundle
 from training.export.extractor import add_variants, make_extractor
-from training.export.package import make_bundle, recipe_of
-from training.export.recmodel import bundle_of_run, left_out_bundle, trained_of
+from training.export.package import left_out_bundle, make_bundle, recipe_of
+from training.export.recmodel import bundle_of_run, trained_of
 from training.export.variants import Precision
 from training.options import (
     BundleOption,
@@ -54,7 +54,7 @@ def export(
 ) -> None:
     """Export trained weights as a bundle, with cohort and calibrator of --data and --others, and verify it.
 
-    A run of train --data that left classes out needs neither: its cohort and calibrator are of these classes.
+    A run of tune --data that left classes out needs neither: its cohort and calibrator are of these classes.
 
     \b
     Example: python -m training export --run runs/shop --data shop --others anything --out bundles/shop
@@ -73,7 +73,7 @@ def export(
         given = {"run": run, "config": config, "override": override, "data": data, "others": others, "mix": mix}
         command = command_line("export", **given, peer=peer, out=out, fp16=fp16, int8=int8)
         if run is not None and left_out is not None:
-            report(left_out_bundle(run, left_out, out, name, version, command, chosen))
+            report(left_out_bundle(run, left_out, out, name, version, command, mix, chosen))
             return
         fold = recipe_of(run).unseen_fold if run is not None and tuned else 0
         sources = sources_of(data, others, fold)
@@ -82,6 +82,7 @@ def export(
         elif run is not None:
             bundle = bundle_of_run(run, sources, out, name, version, command, chosen)
         else:
+            assert config is not None
             settings = read_config(config, override or [])
             trained = trained_of(restored(settings), settings, name, version)
             bundle = make_extractor(trained, sources, out, command, chosen)

@@ -7,14 +7,11 @@ import torch
 
 from kenspeckle.bundle import Bundle
 from training.config.schema import Config
-from training.data.select import ClassesByUse
 from training.data.transforms import Ops
-from training.evaluation.embed import bundle_embedder
-from training.evaluation.retrieval import FIGURES, figures_of_queries, measurement
-from training.export.extractor import Trained, make_extractor, with_evaluation
+from training.export.extractor import Trained, make_extractor
 from training.export.network import EmbeddingNetwork
 from training.export.preprocessing import preprocessing_of
-from training.export.sources import Sources, left_out_sources
+from training.export.sources import Sources
 from training.export.variants import Precision
 from training.recmodel.fuse import fuse
 from training.recmodel.model import DistillationModel, RecModel, inference
@@ -71,34 +68,6 @@ def bundle_of_run(
     config = config_of_run(run)
     trained = trained_of(restored(config), config, name, version)
     return make_extractor(trained, sources, out, command, variants)
-
-
-def left_out_bundle(
-    run: Path,
-    parts: ClassesByUse,
-    out: Path,
-    name: str,
-    version: str,
-    command: str,
-    variants: Sequence[Precision] = (),
-) -> Bundle:
-    """``bundle_of_run`` of a run of ``train --data`` that left classes out, which also measure it.
-
-    Raises:
-        FileNotFoundError, ValueError: as ``bundle_of_run``.
-    """
-    root = Path(config_of_run(run).DataLoader.Train.dataset["image_root"])
-    sources = left_out_sources(parts, root.name)
-    bundle = bundle_of_run(run, sources, out, name, version, command, variants)
-    (used,), embed = sources.calibration, bundle_embedder(bundle)
-    queries = embed(used.queries)
-    figures = figures_of_queries(queries, embed(used.references))
-    data = f"{len(queries)} pictures of {len(set(queries.labels.tolist()))} classes that trained nothing"
-    measured = [
-        measurement(f"this bundle: {figure}", data, figures[:, column], queries.photos, command)
-        for column, figure in enumerate(FIGURES)
-    ]
-    return with_evaluation(bundle, measured)
 
 
 def evaluation_ops(config: Config) -> Ops:

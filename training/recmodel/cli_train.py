@@ -15,21 +15,16 @@ from rich.console import Console
 from training.config.overrides import apply_overrides
 from training.config.reading import read_yaml
 from training.config.schema import Config, check_config
-from training.engine.loop import Progress, Report
+from training.engine.loop import Report
 from training.engine.parallel import is_first
 from training.engine.task import MODEL, Position
-from training.export.recmodel import bundle_of_run, left_out_bundle
-from training.export.sources import Sources, folder_sources
-from training.options import ConfigOption, OverrideOption, ThreadsOption, command_line
+from training.options import ConfigOption, OverrideOption, ThreadsOption
 from training.recmodel.build import build_task
-from training.recmodel.folder import classes_by_use, folder_config
 from training.recmodel.session import train_config
 
 app = typer.Typer()
 console = Console()
 errors = Console(stderr=True)
-
-BUNDLE, FIRST_VERSION = "bundle", "0.1.0"
 
 
 @contextmanager
@@ -54,32 +49,22 @@ def note(text: str) -> None:
 def train(
     config: ConfigOption = None,
     override: OverrideOption = None,
-    data: Annotated[Path | None, typer.Option(help="Instead of -c: FOLDER/label/picture.jpg.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, instead of Global.output_dir.")] = None,
-    others: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --data: pictures of anything else, same form, for the bundle; all of --data trains then."
-        ),
-    ] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Show what would be used, and end.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, take one batch through it, end.")
     ] = False,
     threads: ThreadsOption = 1,
 ) -> None:
-    """Train a network as a configuration says, or on a folder of folders.
+    """Train a network as a configuration says. On a folder of pictures, without one: tune.
 
-    \b
     Example: python -m training train -c recipe.yaml -o Global.epochs=3
-    Example: python -m training train --data shop --out runs/shop
     """
     torch.set_num_threads(threads)
     with sentences():
-        checked = read_config(config, override or [], data, out, leave_out=others is None)
-        if others is not None and data is None:
-            raise ValueError("--others goes with --data; export makes the bundle of a configuration's run")
-        sources = folder_sources(data, others) if data is not None and others is not None else None
+        if config is None:
+            raise ValueError("give a configuration with -c; to train on a folder of pictures: tune --data FOLDER")
+        checked = read_config(config, override or [], out)
         if print_config:
             typer.echo(yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
         elif dry_run:
@@ -87,55 +72,22 @@ def train(
         else:
             with reported(checked.Global.epochs) as report:
                 progress = train_config(checked, report)
-            finish(checked.Global.output_dir, progress, sources, data, others)
+            if is_first():
+                run = checked.Global.output_dir
+                console.print(f"{progress.epoch} epochs, {progress.step} steps; run: {run}", soft_wrap=True)
 
 
-def finish(run: Path, progress: Progress, sources: Sources | None, data: Path | None, others: Path | None) -> None:
-    """Say what was made; make the bundle of a folder if there are pictures for its cohort."""
-    if not is_first():
-        return
-    console.print(f"{progress.epoch} epochs, {progress.step} steps; run: {run}", soft_wrap=True)
-    left_out, out = classes_by_use(run) if data is not None else None, run / BUNDLE
-    if sources is not None:
-        command = command_line("export", run=run, data=data, others=others, out=out)
-        bundle = bundle_of_run(run, sources, out, run.name, FIRST_VERSION, command)
-    elif left_out is not None:
-        command = command_line("export", run=run, out=out)
-        bundle = left_out_bundle(run, left_out, out, run.name, FIRST_VERSION, command)
-        figures = "  ".join(f"{one.metric.split(': ')[1]} {one.value:.3f}" for one in bundle.card.evaluation)
-        console.print(f"on {bundle.card.evaluation[0].data}: {figures}", soft_wrap=True, highlight=False)
-    else:
-        if data is not None:
-            advice = f"for a bundle: python -m training export --run {run} --data {data} --others OTHERS --out BUNDLE"
-            console.print(advice, soft_wrap=True)
-        return
-    console.print(f"bundle: {bundle.path}", soft_wrap=True)
-
-
-def read_config(
-    config: Path | None,
-    overrides: list[str],
-    data: Path | None = None,
-    out: Path | None = None,
-    leave_out: bool = False,
-) -> Config:
-    """The configuration of ``-c`` or ``--data`` with overrides; notes on it are printed.
-
-    Args:
-        leave_out: as of ``folder_config``.
+def read_config(config: Path, overrides: list[str], out: Path | None = None) -> Config:
+    """The configuration of ``-c`` with overrides; notes on it are printed.
 
     Raises:
         ConfigError: if it cannot be used.
-        ValueError: if neither or both are given, or the folder has no pictures.
     """
-    if (config is None) == (data is None):
-        raise ValueError("give a configuration with -c, or a folder of folders with --data")
-    folder = out or Path("runs") / (data.name if data is not None else "")
-    content = read_yaml(config) if config is not None else folder_config(data, folder, leave_out)  # type: ignore[arg-type]
+    content = read_yaml(config)
     if out is not None:
         content.setdefault("Global", {})["output_dir"] = str(out)
     content, notes = apply_overrides(content, overrides)
-    checked, more = check_config(content, str(config or data))
+    checked, more = check_config(content, str(config))
     for text in notes + more:
         note(text)
     return checked

@@ -1,6 +1,6 @@
 """What the tuning of the shipped extractor starts from: frozen trunk, closed-form neck, class means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +48,20 @@ def begin(labelled: Sequence[Picture], recipe: Recipe, run: Path) -> Start:
     return Start(load_file(run / START), load_file(run / CLASSES)["weight"])
 
 
-def masks_of(labelled: Sequence[Picture], recipe: Recipe, run: Path) -> Masks:
-    """Where the things are in their pictures, made once per run; nothing if the recipe asks for no cut-outs."""
+def masks_of(
+    labelled: Sequence[Picture],
+    recipe: Recipe,
+    run: Path,
+    progress: Callable[[Iterable[Picture]], Iterable[Picture]] = iter,
+) -> Masks:
+    """Where the things are in their pictures, made once per run; nothing if the recipe asks for no cut-outs.
+
+    Args:
+        progress: goes through the pictures and tells somebody.
+    """
     if not recipe.augmentation.cut_out_share:
         return {}
-    return dict(zip(labelled, cut_outs(labelled, run / MASKS), strict=True))
+    return dict(zip(labelled, cut_outs(labelled, run / MASKS, progress), strict=True))
 
 
 def fit_neck(

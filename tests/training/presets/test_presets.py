@@ -22,8 +22,7 @@ from training.recmodel.build import arch_section
 from training.recmodel.model import build_recmodel
 from training.registry import UnknownName
 
-NAMES = sorted(set(preset_names()) - {"folder"})
-"""Those of published recipes; ``folder`` is completed by the data."""
+NAMES = preset_names()
 QUICK = {
     "GeneralRecognition/GeneralRecognition_PPLCNet_x2_5_udml",
     "GeneralRecognitionV2/GeneralRecognitionV2_PPLCNetV2_base",

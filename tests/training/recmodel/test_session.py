@@ -6,9 +6,6 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from kenspeckle.bundle import read_bundle, verify_bundle
-from kenspeckle.cli import app as kenspeckle
-from tests.training.pictures import draw_folder
 from tests.training.recmodel.fixture_run import CONFIG, lay_out
 from training.cli import app
 from training.config.schema import load_config
@@ -16,7 +13,6 @@ from training.engine.checkpoint import load_checkpoint
 from training.engine.loop import Trainer
 from training.engine.run import Run
 from training.recmodel.build import build_task, loop_settings
-from training.recmodel.folder import folder_config, hold_out
 from training.recmodel.session import load_run, train_config
 
 PRINTED = Path(__file__).parents[1] / "config/feature_learning.yaml"
@@ -183,109 +179,7 @@ def test_accuracy_is_measured_where_topkacc_is_asked():
     assert 0 <= figures["top1"] <= 1
 
 
-SMALL = [
-    part
-    for override in (
-        "Arch.Backbone={name: PPLCNet_x0_25, class_expand: 1280}",
-        "Arch.BackboneStopLayer.name=flatten",
-        "Global.epochs=1",
-        "DataLoader.Train.dataset.transform_ops.1.RandomView.size=32",
-        "DataLoader.Eval.Query.dataset.transform_ops.1.ResizeImage.size=32",
-        "DataLoader.Train.loader.num_workers=0",
-        "DataLoader.Eval.Query.loader.num_workers=0",
-        "DataLoader.Eval.Gallery.loader.num_workers=0",
-    )
-    for part in ("-o", override)
-]
-
-
-def read_list(path):
-    return [line.split("\t") for line in Path(path).read_text().splitlines()]
-
-
-def test_a_folder_of_folders_is_trained_with_one_command():
-    draw_folder(Path("others"), 4, 4, seed=1, side=40)
-    result = command("--data", "pictures", "--others", "others", "--out", "mine", *SMALL)
-    assert result.exit_code == 0, result.output
-    bundle = read_bundle(Path("mine/bundle"))
-    verify_bundle(bundle)
-    assert (bundle.card.input.width, bundle.card.output.dim) == (32, 512)
-    model, _ = load_run(Path("mine"))
-    assert model.head.weight.shape == (3, 512)
-    held_out = read_list("mine/val.txt")
-    assert held_out == [[f"thing-{i}/1.png", f"thing-{i}"] for i in range(3)]
-    assert all(picture not in read_list("mine/train.txt") for picture in held_out)
-    again = command("-c", "mine/config.yaml")
-    assert again.exit_code == 0, again.output
-
-
-def test_a_folder_alone_gives_a_bundle_calibrated_on_classes_that_trained_nothing(monkeypatch, tmp_path):
-    monkeypatch.setattr("training.data.select.LEAST_COHORT", 12)
-    draw_folder(Path("shop"), 12, 4, seed=0, side=32)
-    result = command("--data", "shop", "--out", "mine", *SMALL)
-    assert result.exit_code == 0, result.output
-    assert "of 3 classes that trained nothing: recall@1" in " ".join(result.output.split())
-    lists = {name: read_list(f"mine/{name}.txt") for name in ("train", "val", "calibration", "others")}
-    labels = {name: {label for _, label in pictures} for name, pictures in lists.items()}
-    assert [len(labels[name]) for name in ("train", "calibration", "others")] == [6, 3, 3]
-    assert labels["val"] == labels["train"] == set(json.loads(Path("mine/classes.json").read_text()))
-    assert len(labels["train"] | labels["calibration"] | labels["others"]) == 12
-    verified = CliRunner().invoke(kenspeckle, ["model", "verify", "mine/bundle"])
-    assert verified.exit_code == 0, verified.output
-    card = read_bundle(Path("mine/bundle")).card
-    assert card.calibration.cohort_size == 6
-    assert "6 of 12 classes of shop trained nothing" in card.limits[0]
-    assert [one.metric for one in card.evaluation] == ["this bundle: recall@1", "this bundle: mAP"]
-    export = ["export", "--run", "mine/latest", "--out", str(tmp_path / "again")]
-    exported = CliRunner().invoke(app, export)
-    assert exported.exit_code == 0, exported.output
-    assert read_bundle(tmp_path / "again").card.calibration == card.calibration
-
-
-def test_a_folder_with_too_few_classes_says_what_a_bundle_takes():
-    result = command("--data", "pictures", "--out", "mine", *SMALL)
-    assert result.exit_code == 0, result.output
-    said = " ".join(result.output.split())
-    assert "there will be no bundle: 3 classes with 15 pictures are too few" in said
-    assert "Give --others" in said
-    assert "python -m training export --run mine --data pictures --others" in said
-    assert len(read_list("mine/train.txt")) == 12
-
-
-def test_a_run_that_was_begun_with_other_pictures_is_not_gone_on_with():
-    assert command("--data", "pictures", "--out", "mine", *SMALL).exit_code == 0
-    Path("pictures/thing-0/4.png").unlink()
-    result = command("--data", "pictures", "--out", "mine", *SMALL)
-    assert result.exit_code == 2
-    assert "begun with other pictures" in " ".join(result.output.split())
-
-
-def test_of_few_pictures_none_is_held_out(tmp_path):
-    for path in [*Path("pictures").rglob("[2-9].png")]:
-        path.unlink()
-    content = folder_config(Path("pictures"), tmp_path / "out")
-    assert content["Global"]["eval_during_train"] is False
-    assert hold_out([]) == ([], [])
-
-
-@pytest.mark.parametrize(("labels", "each", "epochs", "interval"), [(3, 5, 534, 44), (10, 4, 214, 17), (40, 30, 12, 1)])
-def test_few_pictures_train_for_200_steps_and_are_measured_twelve_times(tmp_path, labels, each, epochs, interval):
-    for label in range(labels):
-        (tmp_path / f"shop/{label}").mkdir(parents=True)
-        for number in range(each):
-            (tmp_path / f"shop/{label}/{number}.png").touch()
-    settings = folder_config(tmp_path / "shop", tmp_path / "out")["Global"]
-    assert (settings["epochs"], settings["eval_interval"]) == (epochs, interval)
-
-
-def test_one_class_teaches_nothing(tmp_path):
-    (tmp_path / "one/thing").mkdir(parents=True)
-    Path("pictures/thing-0/0.png").rename(tmp_path / "one/thing/0.png")
-    result = command("--data", tmp_path / "one", "--out", tmp_path / "out")
-    assert result.exit_code == 2
-    assert "at least two sub-folders" in " ".join(result.output.split())
-
-
-def test_neither_or_both_of_configuration_and_folder_are_refused():
-    assert "give a configuration" in " ".join(command().output.split())
-    assert command("-c", CONFIG, "--data", "pictures").exit_code == 2
+def test_without_a_configuration_the_command_for_folders_is_named():
+    said = " ".join(command().output.split())
+    assert "give a configuration" in said
+    assert "tune --data FOLDER" in said
