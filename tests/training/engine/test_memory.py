@@ -9,7 +9,7 @@ from training.engine.memory import keep_freed_memory
 {keep}
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for step in range(4):
+for step in range(12):  # the heap finds its shape in the first few
     before = faults()
     tensors = [torch.ones(10 << 20) for _ in range(3)]  # 40 MiB each
     del tensors
@@ -23,5 +23,5 @@ def test_a_step_uses_the_memory_of_the_one_before() -> None:
         script = STEPS.format(keep=keep)
         return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
 
-    assert last_step("keep_freed_memory()") < 20
-    assert last_step("") > 20
+    assert last_step("keep_freed_memory()") < 100
+    assert last_step("") > 1000
