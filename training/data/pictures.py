@@ -70,7 +70,9 @@ def shared_data() -> Path:
     checkout = Path(__file__).resolve().parents[2]
     data = Path(os.environ.get("KENSPECKLE_SHARED", checkout.parent / "shared")) / "data"
     if not data.is_dir():
-        raise FileNotFoundError(f"{data}: no such folder; give pictures of your own with --data, or set KENSPECKLE_SHARED")
+        raise FileNotFoundError(
+            f"{data}: no such folder; give pictures of your own with --data, or set KENSPECKLE_SHARED"
+        )
     return data
 
 
