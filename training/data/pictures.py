@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def folder_pictures(folder: Path) -> list[Picture]:
     if not pictures:
         raise ValueError(f"{folder}: no pictures in sub-folders (wanted FOLDER/label/picture.jpg)")
     return pictures
+
+
+def folder_of(pictures: Sequence[Picture]) -> Path:
+    """The folder that has all these pictures, of two labels or more, in its sub-folders."""
+    return Path(os.path.commonpath([picture.path for picture in pictures]))
 
 
 def shared_data() -> Path:

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from kenspeckle.bundle import Bundle, BundleError, read_bundle
 from training.export.extractor import add_variants, make_extractor
-from training.export.package import left_out_bundle, make_bundle, recipe_of
+from training.export.package import make_bundle, measured, recipe_of
 from training.export.recmodel import bundle_of_run, trained_of
+from training.export.sources import left_out_sources
 from training.export.variants import Precision
 from training.options import (
     BundleOption,
@@ -72,13 +73,12 @@ def export(
         left_out = classes_by_use(run) if run is not None and data is None and others is None else None
         given = {"run": run, "config": config, "override": override, "data": data, "others": others, "mix": mix}
         command = command_line("export", **given, peer=peer, out=out, fp16=fp16, int8=int8)
-        if run is not None and left_out is not None:
-            report(left_out_bundle(run, left_out, out, name, version, command, mix, chosen))
-            return
         fold = recipe_of(run).unseen_fold if run is not None and tuned else 0
-        sources = sources_of(data, others, fold)
+        sources = sources_of(data, others, fold) if left_out is None else left_out_sources(left_out)
         if run is not None and tuned:
             bundle = make_bundle(run, sources, out, name, version, command, mix, chosen, peer or [])
+            if left_out is not None:
+                bundle = measured(bundle, sources.calibration[0], command)
         elif run is not None:
             bundle = bundle_of_run(run, sources, out, name, version, command, chosen)
         else:

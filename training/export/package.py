@@ -8,16 +8,14 @@ from safetensors.torch import load_file
 from kenspeckle.bundle import Bundle
 from training.data.crops import SERVING_SIZE
 from training.data.pictures import Picture, shared_data
-from training.data.select import ClassesByUse
 from training.engine.checkpoint import LATEST, load_weights, steps_done
 from training.engine.run import CONFIG
 from training.evaluation.embed import bundle_embedder, graph_embedder
 from training.evaluation.retrieval import FIGURES, figures_of_queries, measurement
 from training.export.extractor import Peer, Trained, make_extractor, with_evaluation
 from training.export.onnx_graph import export_onnx
-from training.export.sources import Sources, calibrated_on_peers, left_out_sources, shared_sources, unseen_set
+from training.export.sources import CalibrationSet, Sources, calibrated_on_peers, shared_sources, unseen_set
 from training.export.variants import Precision
-from training.recmodel.folder import folder_of
 from training.recmodel.recipe import Recipe, read_recipe
 from training.recmodel.shipped import ShippedExtractor, mixed, served_extractor
 from training.recmodel.start import START, fit_neck
@@ -113,32 +111,17 @@ def make_bundle(
     )
 
 
-def left_out_bundle(
-    run: Path,
-    parts: ClassesByUse,
-    out: Path,
-    name: str,
-    version: str,
-    command: str,
-    mix: float | None = None,
-    variants: Sequence[Precision] = (),
-) -> Bundle:
-    """``make_bundle`` of a run of ``tune --data`` that left classes out, which also measure it.
-
-    Raises:
-        FileNotFoundError, ValueError: as ``make_bundle``.
-    """
-    sources = left_out_sources(parts, folder_of(parts.training).name)
-    bundle = make_bundle(run, sources, out, name, version, command, mix, variants)
-    (used,), embed = sources.calibration, bundle_embedder(bundle)
+def measured(bundle: Bundle, used: CalibrationSet, command: str) -> Bundle:
+    """The bundle with its figures on things that trained nothing: ``used`` queries among ``used`` references."""
+    embed = bundle_embedder(bundle)
     queries = embed(used.queries)
     figures = figures_of_queries(queries, embed(used.references))
     data = f"{len(queries)} pictures of {len(set(queries.labels.tolist()))} classes that trained nothing"
-    measured = [
+    measurements = [
         measurement(f"this bundle: {figure}", data, figures[:, column], queries.photos, command)
         for column, figure in enumerate(FIGURES)
     ]
-    return with_evaluation(bundle, measured)
+    return with_evaluation(bundle, measurements)
 
 
 def summary(recipe: Recipe) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.data.pictures import Picture, folder_pictures, grocery, mainbody, seen_folds
+from training.data.pictures import Picture, folder_of, folder_pictures, grocery, mainbody, seen_folds
 from training.data.select import ClassesByUse, split_by_label, split_by_photo, spread
 
 COHORT = 600
@@ -135,12 +135,9 @@ def folder_sources(folder: Path, others: Path) -> Sources:
     )
 
 
-def left_out_sources(parts: ClassesByUse, name: str) -> Sources:
-    """Sources of an extractor for one's own pictures, some of whose classes trained nothing.
-
-    Args:
-        name: of the folder.
-    """
+def left_out_sources(parts: ClassesByUse) -> Sources:
+    """Sources of an extractor for one's own pictures, some of whose classes trained nothing."""
+    name = folder_of(parts.training).name
     trained, calibration, others = (
         len({picture.label for picture in part}) for part in (parts.training, parts.calibration, parts.others)
     )

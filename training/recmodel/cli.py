@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.data.pictures import Picture, folder_pictures
 from training.data.select import ClassesByUse
-from training.export.package import left_out_bundle, make_bundle
-from training.export.sources import folder_sources
+from training.export.package import make_bundle, measured
+from training.export.sources import folder_sources, left_out_sources
 from training.options import DataOption, OthersOption, RunOption, ThreadsOption, command_line, sources_of
 from training.recmodel.build import torch_device
 from training.recmodel.cli_train import sentences
@@ -122,7 +122,9 @@ def make_own_bundle(run: Path, parts: ClassesByUse, data: Path, others: Path | N
         bundle = make_bundle(run, folder_sources(data, others), out, run.name, FIRST_VERSION, command)
     elif parts.others:
         command = command_line("export", run=run, out=out)
-        bundle = left_out_bundle(run, parts, out, run.name, FIRST_VERSION, command)
+        sources = left_out_sources(parts)
+        bundle = make_bundle(run, sources, out, run.name, FIRST_VERSION, command)
+        bundle = measured(bundle, sources.calibration[0], command)
         figures = "  ".join(f"{one.metric.split(': ')[1]} {one.value:.3f}" for one in bundle.card.evaluation)
         console.print(f"on {bundle.card.evaluation[0].data}: {figures}", soft_wrap=True, highlight=False)
     else:

@@ -1,6 +1,5 @@
 """A folder of folders to tune on: which of its classes train, listed in the run folder, and a recipe that fits."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,11 +45,6 @@ def classes_by_use(run: Path) -> ClassesByUse | None:
         return None
     lists = (TRAIN_LIST, CALIBRATION_LIST, OTHERS_LIST)
     return ClassesByUse(*(list_pictures(run / name, run, TAB, allow_outside=True) for name in lists))
-
-
-def folder_of(pictures: Sequence[Picture]) -> Path:
-    """The folder that has all these pictures, of two labels or more, in its sub-folders."""
-    return Path(os.path.commonpath([picture.path for picture in pictures]))
 
 
 def fitted(recipe: Recipe, pictures: Sequence[Picture]) -> Recipe:

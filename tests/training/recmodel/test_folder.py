@@ -2,16 +2,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from kenspeckle.bundle import read_bundle, verify_bundle
 from kenspeckle.cli import app as kenspeckle
 from tests.training.pictures import draw_folder
 from training.cli import app
-from training.data.pictures import Picture, folder_pictures
+from training.data.pictures import Picture, folder_of, folder_pictures
 from training.engine.checkpoint import load_weights
 from training.engine.run import CONFIG
-from training.recmodel.folder import classes_by_use, fitted, folder_classes, folder_of
+from training.recmodel.folder import classes_by_use, fitted, folder_classes
 from training.recmodel.recipe import SHIPPED, read_recipe
 
 SMALL = "{steps: 2, size: 32, dim: 16, classes_per_batch: 3, retained_per_batch: 2, augmentation: {cut_out_share: 0.5}}"
@@ -65,6 +66,7 @@ def test_a_folder_alone_gives_a_bundle_calibrated_on_classes_that_trained_nothin
     }
     assert [len(part) for part in labels.values()] == [6, 3, 3]
     assert len(set().union(*labels.values())) == 12
+    assert load_file("mine/classes.safetensors")["weight"].shape == (6, 16)  # what was trained on
     verified = CliRunner().invoke(kenspeckle, ["model", "verify", "mine/bundle"])
     assert verified.exit_code == 0, verified.output
     card = read_bundle(Path("mine/bundle")).card
