@@ -13,7 +13,7 @@ from training.data.pictures import Picture, folder_of, folder_pictures
 from training.engine.checkpoint import load_weights
 from training.engine.run import CONFIG
 from training.recmodel.folder import classes_by_use, fitted, folder_classes
-from training.recmodel.recipe import SHIPPED, read_recipe
+from training.recmodel.recipe import SHIPPED, Recipe, read_recipe
 
 SMALL = "{steps: 2, size: 32, dim: 16, classes_per_batch: 3, retained_per_batch: 2, augmentation: {cut_out_share: 0.5}}"
 
@@ -110,6 +110,17 @@ def test_a_folder_without_a_recipe_gets_one_that_fits_it() -> None:
     many = [Picture(Path(f"{label}/{number}.jpg"), str(label)) for label in range(100) for number in range(40)]
     assert (fitted(recipe, many).classes_per_batch, fitted(recipe, many).steps) == (14, 1000)
     assert fitted(recipe, many).size == recipe.size
+
+
+@pytest.mark.parametrize(("given", "steps"), [((), 100), (("--recipe", "small.yaml"), 2)])
+def test_a_recipe_that_is_given_is_left_as_it_is(
+    given: tuple[str, ...], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Recipe] = []
+    monkeypatch.setattr("training.recmodel.cli.tune_with_bar", lambda *arguments: used.append(arguments[2]))
+    draw_folder(Path("shop"), 3, 4, seed=0, side=8)
+    assert run("tune", "--data", "shop", "--out", "mine", *given).exit_code == 0
+    assert [(recipe.steps, recipe.classes_per_batch) for recipe in used] == [(steps, 3)]
 
 
 def test_lists_name_the_folder_wherever_the_command_ran(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,3 +63,8 @@ def test_a_batch_of_one_is_avoided() -> None:
 def test_nothing_to_sample_is_an_error() -> None:
     with pytest.raises(ValueError, match="no pictures"):
         SAMPLERS.build({"name": "DistributedBatchSampler", "batch_size": 2}, labels=[])
+
+
+def test_fewer_pictures_than_ranks_are_repeated() -> None:
+    samplers = [DistributedBatchSampler([0, 1], 1, rank=rank, world_size=3) for rank in range(3)]
+    assert [list(sampler.batches(0)) for sampler in samplers] == [[[0]], [[1]], [[0]]]
